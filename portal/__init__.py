@@ -1,0 +1,1 @@
+"""Licence Portal: a self-hosted customer portal for companies that sell software by the seat."""

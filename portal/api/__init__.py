@@ -1,0 +1,1 @@
+"""JSON for the vendor's product, and inbound webhooks."""

@@ -1,0 +1,138 @@
+"""create_app(): the only place where the parts are put together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from flask import Flask
+
+from portal import models as models  # noqa: PLC0414 - the tables must be known to the metadata
+from portal.clock import clock
+from portal.config import ROOT, ConfigMistakes, Mode, Settings, demo_settings, load_settings
+from portal.db import engine_options, prepare_engine
+from portal.domain.catalogue import Catalogue
+from portal.domain.catalogue_file import CatalogueMistakes, parse_catalogue
+from portal.extensions import babel, csrf, db, htmx, limiter, mail, migrate
+from portal.mail.transport import MailTransport
+from portal.parts import Parts
+from portal.payments.gateway import Gateway
+
+BODY_LIMIT = 1_000_000  # bytes; files have their own, larger limit where they are accepted
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The portal as a WSGI app; without `settings` it is configured from the environment."""
+    settings = settings or _settings_or_exit()
+    app = Flask(
+        "portal",
+        static_folder=str(ROOT / "static"),
+        template_folder=str(ROOT / "templates"),
+        instance_path=str(settings.instance.resolve()),
+    )
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
+        SESSION_COOKIE_NAME="portal",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        MAX_FORM_MEMORY_SIZE=BODY_LIMIT,
+        MAX_FORM_PARTS=2_000,
+        WTF_CSRF_TIME_LIMIT=None,  # a token lives as long as its session: a slow reader is not punished
+        WTF_CSRF_SSL_STRICT=False,
+        RATELIMIT_STORAGE_URI=settings.rate_limit_storage,
+        RATELIMIT_ENABLED=settings.mode is not Mode.TEST,
+        RATELIMIT_HEADERS_ENABLED=True,
+        BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "translations"),
+        MAIL_SERVER=settings.mail.host,
+        MAIL_PORT=settings.mail.port,
+        MAIL_USERNAME=settings.mail.username,
+        MAIL_PASSWORD=settings.mail.password,
+        MAIL_USE_TLS=settings.mail.security == "starttls",
+        MAIL_USE_SSL=settings.mail.security == "tls",
+        MAIL_DEFAULT_SENDER=settings.mail.sender,
+        MAIL_TIMEOUT=20,
+        TESTING=settings.mode is Mode.TEST,
+        # Never on customers' screens; errors have pages of their own.
+        TRAP_HTTP_EXCEPTIONS=False,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    if settings.mode is Mode.DEMO:
+        clock.shift_file = settings.instance / "demo-clock"
+
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+    migrate.init_app(app, db, directory=str(ROOT / "portal" / "migrations"))
+    csrf.init_app(app)
+    htmx.init_app(app)
+    limiter.init_app(app)
+    mail.init_app(app)
+
+    app.extensions["portal"] = Parts(
+        settings=settings,
+        clock=clock,
+        catalogue=read_catalogue(settings),
+        gateway=_gateway(settings),
+        mail=_mail_transport(settings),
+    )
+
+    from portal.web import install_web  # the pages import the extensions made above
+
+    install_web(app, babel)
+    return app
+
+
+def create_demo_app() -> Flask:
+    """The demo: embedded database, demo gateway, mailbox and clock; never for customers."""
+    return create_app(demo_settings(os.environ, _demo_secret()))
+
+
+def read_catalogue(settings: Settings) -> Catalogue:
+    """The vendor's catalogue; a mistake in it ends the start with every place named."""
+    try:
+        return parse_catalogue(settings.catalog_file.read_text(encoding="utf-8"))
+    except CatalogueMistakes as error:
+        for mistake in error.mistakes:
+            print(f"{settings.catalog_file.name}: {mistake}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _settings_or_exit() -> Settings:
+    try:
+        return load_settings(os.environ)
+    except ConfigMistakes as error:
+        for mistake in error.mistakes:
+            print(f"portal: {mistake}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _demo_secret() -> str:
+    """A secret of this demo's own, made once, so that a restart keeps people signed in."""
+    file = Path(os.environ.get("INSTANCE_PATH", "") or ROOT / "instance") / "demo-secret"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(32), encoding="ascii")
+    return file.read_text(encoding="ascii").strip()
+
+
+def _gateway(settings: Settings) -> Gateway:
+    from portal.payments.demo_gateway import DemoGateway
+    from portal.payments.no_gateway import NoGateway
+
+    if settings.mode is Mode.PRODUCTION:
+        return NoGateway()
+    return DemoGateway(settings.public_url, settings.secret_key)
+
+
+def _mail_transport(settings: Settings) -> MailTransport:
+    from portal.mail.mailbox import DemoMailbox
+    from portal.mail.smtp import SmtpTransport
+
+    return DemoMailbox(settings.mail.sender) if settings.is_demo else SmtpTransport(settings.mail)

@@ -1,0 +1,240 @@
+"""Typed settings from the environment, checked at start with one clear line per mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCALES = ("en", "nl", "fr", "it", "de")
+DEMO_CATALOG = ROOT / "portal" / "demo" / "catalog.toml"
+
+_WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "dev", "development", "secretkey"}
+_SECRET_LENGTH = 32
+_Number = Callable[[str, int, int, int], int]  # name, default, lowest, highest
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+class Mode(StrEnum):
+    """How the process runs: `production` for customers, `demo` to try it, `test` for the tests."""
+
+    PRODUCTION = "production"
+    DEMO = "demo"
+    TEST = "test"
+
+
+class ConfigMistakes(Exception):
+    """The environment is not usable; `mistakes` has one plain English line for each reason."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """SMTP server for outgoing e-mail; `sender` is the From address."""
+
+    host: str = "127.0.0.1"
+    port: int = 25
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    security: str = "none"  # none, starttls or tls
+    sender: str = "portal@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the portal takes from its surroundings. Secrets do not show in its repr."""
+
+    mode: Mode
+    database_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    catalog_file: Path
+    public_url: str
+    instance: Path
+    mail: MailSettings = field(default_factory=MailSettings)
+    stripe_secret_key: str | None = field(default=None, repr=False)
+    stripe_webhook_secret: str | None = field(default=None, repr=False)
+    entitlement_secret: str | None = field(default=None, repr=False)
+    rate_limit_storage: str = "memory://"
+    trusted_proxies: int = 0
+    metrics_token: str | None = field(default=None, repr=False)
+
+    @property
+    def is_demo(self) -> bool:
+        return self.mode is Mode.DEMO
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Cookies are marked Secure wherever the portal is reached over https."""
+        return self.public_url.startswith("https://")
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings for production out of `environ`; raises ConfigMistakes naming every mistake."""
+    mistakes: list[str] = []
+
+    def flag(name: str) -> bool:
+        value = environ.get(name, "").strip().lower()
+        if value not in _TRUE | _FALSE:
+            mistakes.append(f"{name} must be 1 or 0, not {value!r}.")
+        return value in _TRUE
+
+    def number(name: str, default: int, lowest: int, highest: int) -> int:
+        text = environ.get(name, "").strip() or str(default)
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not lowest <= int(text) <= highest:
+            mistakes.append(f"{name} must be a number from {lowest} to {highest}, not {text!r}.")
+            return default
+        return int(text)
+
+    if flag("FLASK_DEBUG"):
+        mistakes.append("FLASK_DEBUG is on: the portal does not serve customers in debug mode.")
+    if flag("PORTAL_DEMO"):
+        mistakes.append(
+            "PORTAL_DEMO is on: the demo is started with `make run`, never with wsgi:app."
+        )
+
+    database_url = _database_url(environ, mistakes)
+    secret_key = _secret_key(environ, mistakes)
+    public_url = _public_url(environ, mistakes)
+    catalog_file = _catalog_file(environ, mistakes)
+    mail = _mail(environ, number, mistakes)
+
+    stripe_key = environ.get("STRIPE_SECRET_KEY", "").strip() or None
+    stripe_hook = environ.get("STRIPE_WEBHOOK_SECRET", "").strip() or None
+    if bool(stripe_key) != bool(stripe_hook):
+        missing = "STRIPE_WEBHOOK_SECRET" if stripe_key else "STRIPE_SECRET_KEY"
+        mistakes.append(
+            f"{missing} is missing: Stripe needs its secret key and its webhook secret."
+        )
+
+    entitlement_secret = environ.get("ENTITLEMENT_SECRET", "").strip() or None
+    if entitlement_secret is not None and _is_weak(entitlement_secret):
+        mistakes.append(
+            f"ENTITLEMENT_SECRET is weak: use at least {_SECRET_LENGTH} random characters."
+        )
+
+    trusted_proxies = number("TRUSTED_PROXIES", 0, 0, 5)
+    if mistakes:
+        raise ConfigMistakes(mistakes)
+    return Settings(
+        mode=Mode.PRODUCTION,
+        database_url=database_url,
+        secret_key=secret_key,
+        catalog_file=catalog_file,
+        public_url=public_url,
+        instance=Path(environ.get("INSTANCE_PATH", "") or ROOT / "instance"),
+        mail=mail,
+        stripe_secret_key=stripe_key,
+        stripe_webhook_secret=stripe_hook,
+        entitlement_secret=entitlement_secret,
+        rate_limit_storage=environ.get("RATE_LIMIT_STORAGE", "").strip() or "memory://",
+        trusted_proxies=trusted_proxies,
+        metrics_token=environ.get("METRICS_TOKEN", "").strip() or None,
+    )
+
+
+def demo_settings(environ: Mapping[str, str], secret_key: str) -> Settings:
+    """Settings of the demo: embedded SQLite, a mailbox in the browser, the demo gateway."""
+    instance = Path(environ.get("INSTANCE_PATH", "") or ROOT / "instance")
+    port = environ.get("PORT", "").strip() or "8000"
+    database_url = environ.get("DATABASE_URL", "").strip() or f"sqlite:///{instance / 'demo.db'}"
+    return Settings(
+        mode=Mode.DEMO,
+        database_url=_with_driver(database_url),
+        secret_key=secret_key,
+        catalog_file=Path(environ.get("CATALOG_FILE", "") or DEMO_CATALOG),
+        public_url=environ.get("PUBLIC_URL", "").strip() or f"http://127.0.0.1:{port}",
+        instance=instance,
+        mail=MailSettings(sender="portal@kanto.example"),
+    )
+
+
+def _database_url(environ: Mapping[str, str], mistakes: list[str]) -> str:
+    url = environ.get("DATABASE_URL", "").strip()
+    if not url:
+        mistakes.append(
+            "DATABASE_URL is missing, for example postgresql://portal:…@db.example/portal."
+        )
+    elif not url.startswith(
+        ("postgresql://", "postgres://", "postgresql+psycopg://", "sqlite:///")
+    ):
+        mistakes.append("DATABASE_URL must begin with postgresql:// or sqlite:///.")
+    return _with_driver(url)
+
+
+def _with_driver(url: str) -> str:
+    """The same database, spoken to through psycopg 3."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def _is_weak(secret: str) -> bool:
+    # "aaaa…" is long and still weak.
+    return len(secret) < _SECRET_LENGTH or len(set(secret)) < 10 or secret.lower() in _WEAK_SECRETS
+
+
+def _secret_key(environ: Mapping[str, str], mistakes: list[str]) -> str:
+    secret = environ.get("SECRET_KEY", "").strip()
+    if not secret:
+        mistakes.append(
+            "SECRET_KEY is missing: python3 -c 'import secrets; print(secrets.token_hex(32))'."
+        )
+    elif _is_weak(secret):
+        mistakes.append(f"SECRET_KEY is weak: use at least {_SECRET_LENGTH} random characters.")
+    return secret
+
+
+def _public_url(environ: Mapping[str, str], mistakes: list[str]) -> str:
+    url = environ.get("PUBLIC_URL", "").strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read here, as a wrong one is noticed only then
+    except ValueError:
+        mistakes.append("PUBLIC_URL must look like https://portal.example.com, without a path.")
+        return url
+    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    if not url:
+        mistakes.append(
+            "PUBLIC_URL is missing: the address customers open, for example https://portal.example.com."
+        )
+    elif parts.scheme not in {"https", "http"} or not parts.hostname or parts.path:
+        mistakes.append("PUBLIC_URL must look like https://portal.example.com, without a path.")
+    elif parts.scheme == "http" and not local:
+        mistakes.append("PUBLIC_URL must use https: links and cookies would travel unprotected.")
+    return url
+
+
+def _catalog_file(environ: Mapping[str, str], mistakes: list[str]) -> Path:
+    text = environ.get("CATALOG_FILE", "").strip()
+    if not text:
+        mistakes.append("CATALOG_FILE is missing: the path of the vendor's catalogue (TOML).")
+        return DEMO_CATALOG
+    path = Path(text)
+    if not path.is_file():
+        mistakes.append(f"CATALOG_FILE names no file: {text}.")
+    return path
+
+
+def _mail(environ: Mapping[str, str], number: _Number, mistakes: list[str]) -> MailSettings:
+    host = environ.get("SMTP_HOST", "").strip()
+    sender = environ.get("MAIL_FROM", "").strip()
+    security = environ.get("SMTP_SECURITY", "").strip().lower() or "starttls"
+    if not host:
+        mistakes.append("SMTP_HOST is missing: the server that sends the portal's e-mail.")
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", sender):
+        mistakes.append("MAIL_FROM must be the e-mail address the portal sends from.")
+    if security not in {"none", "starttls", "tls"}:
+        mistakes.append("SMTP_SECURITY must be none, starttls or tls.")
+    return MailSettings(
+        host=host,
+        port=number("SMTP_PORT", 465 if security == "tls" else 587, 1, 65535),
+        username=environ.get("SMTP_USERNAME", "").strip() or None,
+        password=environ.get("SMTP_PASSWORD", "") or None,
+        security=security,
+        sender=sender,
+    )

@@ -1,0 +1,183 @@
+"""What else a demo customer did: bought and used credits, got quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.demo.plans import QuotePlan, TopUpPlan, UsagePlan
+from portal.demo.rows import collect
+from portal.demo.timeline import Event
+from portal.domain.catalogue import Catalogue
+from portal.domain.money import Money
+from portal.domain.periods import local_date
+from portal.domain.pricing import decide_vendor_tax, document_totals
+from portal.domain.quotes import last_valid_day, subject_of_subscription
+from portal.models import (
+    Account,
+    CreditEntry,
+    Price,
+    Product,
+    Quote,
+    QuoteLine,
+    QuoteSubject,
+    Subscription,
+    SubscriptionItem,
+    Wallet,
+)
+from portal.queries.quotes import get_account_buying
+from portal.services.audit import Actor, record
+from portal.services.invoicing import DraftLine, issue_invoice
+from portal.services.numbering import take_number
+from portal.services.quoting import decline_quote
+from portal.services.snapshots import buyer_snapshot, tax_snapshot
+
+__all__ = ["buy_credits", "decline_last_quote", "make_quote", "use_credits"]
+
+
+def buy_credits(session: Session, catalogue: Catalogue, account: Account, plan: TopUpPlan) -> Event:
+    """A pack was bought and paid, and its credits arrived (W2)."""
+
+    def buy(at: datetime) -> None:
+        pack = catalogue.credit_pack(plan.pack)
+        price = session.scalars(
+            select(Price).where(
+                Price.credit_pack_key == pack.key,
+                Price.currency == account.currency,
+                Price.retired_at.is_(None),
+            )
+        ).one()
+        buyer = get_account_buying(session.connection(), account.id)
+        decision = decide_vendor_tax(
+            catalogue.vendor, buyer.country, buyer.vat_number, buyer.vat_status
+        )
+        totals = document_totals(
+            [Money(price.unit_minor, price.currency)], decision.rate, price.currency
+        )
+        words = _CREDITS.get(account.locale, _CREDITS["en"]) % pack.credits
+        invoice = issue_invoice(
+            session, account=account, catalogue=catalogue, kind="wallet",
+            lines=[DraftLine("credits", words, None, 1, price.unit_minor, 0, None, None, None, None,
+                             totals.net.minor, str(decision.rate))],
+            net_minor=totals.net.minor, tax_minor=totals.tax.minor,
+            tax=tax_snapshot(decision, totals), buyer=buyer_snapshot(buyer), status="open", now=at,
+        )  # fmt: skip
+        collect(session, invoice, at)
+        _enter(session, account, pack.credits, at, reason="purchase", note=invoice.number)
+
+    return buy
+
+
+# An invoice's words are frozen when it is issued, in the account's language.
+_CREDITS = {
+    "en": "%d credits",
+    "nl": "%d credits",
+    "fr": "%d crédits",
+    "it": "%d crediti",
+    "de": "%d Credits",
+}
+
+
+def use_credits(session: Session, catalogue: Catalogue, account: Account, plan: UsagePlan) -> Event:
+    """Credits were used by the vendor's product."""
+
+    def use(at: datetime) -> None:
+        used = catalogue.usage_price(plan.kind).credits * plan.count
+        _enter(session, account, -used, at, reason="usage", usage_kind=plan.kind,
+               key=f"demo:{account.id}:{plan.days_ago}:{plan.kind}")  # fmt: skip
+
+    return use
+
+
+def _enter(
+    session: Session, account: Account, change: int, at: datetime, *, reason: str,
+    usage_kind: str | None = None, key: str | None = None, note: str = "",
+) -> None:  # fmt: skip
+    wallet = session.scalars(select(Wallet).where(Wallet.account_id == account.id)).one()
+    wallet.balance += change
+    session.add(
+        CreditEntry(
+            wallet_id=wallet.id, at=at, change=change, balance_after=wallet.balance, reason=reason,
+            usage_kind=usage_kind, idempotency_key=key, note=note,
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+def make_quote(
+    session: Session, catalogue: Catalogue, account: Account, plan: QuotePlan, staff: Actor
+) -> Event:
+    """The account executive made a quote for more seats."""
+
+    def make(at: datetime) -> None:
+        on = local_date(at, account.time_zone)
+        assert staff.person_id is not None
+        quote = Quote(
+            account_id=account.id,
+            number=f"Q-{on.year}-{take_number(session, 'quote', on.year):04d}",
+            status="open",
+            source="staff",
+            currency=account.currency,
+            created_at=at,
+            created_on=on,
+            valid_until=last_valid_day(on, catalogue.policy.quote_validity_days),
+            created_by_id=staff.person_id,
+            message=plan.message,
+        )
+        session.add(quote)
+        session.flush()
+        for position, (product_key, seats) in enumerate(plan.seats, start=1):
+            item, price = _plan_item(session, account, product_key)
+            session.add(
+                QuoteLine(
+                    quote_id=quote.id, position=position, kind="seats", item_id=item.id,
+                    price_id=price.id, quantity=seats, unit_minor=price.unit_minor,
+                    discount_basis_points=plan.discount_basis_points,
+                )
+            )  # fmt: skip
+            session.add(
+                QuoteSubject(
+                    quote_id=quote.id,
+                    subject=subject_of_subscription(item.subscription_id),
+                    holds=True,
+                )
+            )
+        record(session, "quote_created", actor=staff, now=at, account_id=account.id,
+               subject=quote.number, new={"seats": sum(seats for _, seats in plan.seats)})  # fmt: skip
+        session.flush()
+
+    return make
+
+
+def decline_last_quote(
+    session: Session, account: Account, reason: str, customer: Callable[[], Actor]
+) -> Event:
+    """The customer said no to its open quote."""
+
+    def decline(at: datetime) -> None:
+        quote_id = session.scalars(
+            select(Quote.id).where(Quote.account_id == account.id, Quote.status == "open")
+        ).one()
+        decline_quote(session, account.id, quote_id, reason=reason, actor=customer(), now=at)
+
+    return decline
+
+
+def _plan_item(
+    session: Session, account: Account, product_key: str
+) -> tuple[SubscriptionItem, Price]:
+    row = session.execute(
+        select(SubscriptionItem, Price)
+        .join(Subscription, Subscription.id == SubscriptionItem.subscription_id)
+        .join(Product, Product.id == Subscription.product_id)
+        .join(Price, Price.id == SubscriptionItem.price_id)
+        .where(
+            Subscription.account_id == account.id,
+            Product.key == product_key,
+            SubscriptionItem.kind == "plan",
+        )
+    ).one()
+    return row[0], row[1]

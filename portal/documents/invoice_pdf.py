@@ -1,0 +1,213 @@
+"""The invoice as PDF/A-3a (tagged), by typst: the same bytes for the same invoice.
+
+Everything that is written on it is formatted here; invoice.typ only lays it out.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from functools import cache
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from portal.documents.invoice_document import InvoiceDocument
+from portal.documents.invoice_words import (
+    address_lines,
+    formula,
+    payment_words,
+    supply_words,
+    tax_note,
+)
+from portal.domain.money import Money, major
+from portal.languages import Language, language
+
+__all__ = ["invoice_filename", "render_invoice"]
+
+_TEMPLATE = Path(__file__).with_name("invoice.typ")
+_DEFAULT_ACCENT = "#2855d9"
+# A compiler keeps its inputs between calls, so one thread at a time uses it.
+_lock = threading.Lock()
+
+
+def render_invoice(document: InvoiceDocument, accent: str = _DEFAULT_ACCENT) -> bytes:
+    """The PDF of an issued invoice in its frozen language; `accent` is the vendor's #rrggbb."""
+    data = json.dumps(_data(document, language(document.locale), accent), ensure_ascii=False)
+    with _lock:
+        pdf = _compiler().compile(
+            format="pdf",
+            sys_inputs={"data": data},
+            pdf_standards="a-3a",
+            timestamp=datetime.combine(document.issued_on, time(), UTC),
+        )
+    assert isinstance(pdf, bytes)
+    return pdf
+
+
+def invoice_filename(number: str) -> str:
+    """The file name of an invoice's PDF: the number, whatever signs it has."""
+    return "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in number) + ".pdf"
+
+
+@cache
+def _compiler() -> Any:
+    """The typst compiler with our font alone; imported here because few requests need it."""
+    import typst
+
+    package = find_spec("font_source_sans_pro")
+    assert package is not None and package.submodule_search_locations
+    fonts = typst.Fonts(
+        include_system_fonts=False,
+        include_embedded_fonts=False,
+        font_paths=list(package.submodule_search_locations),
+    )
+    return typst.Compiler(str(_TEMPLATE), root=str(_TEMPLATE.parent), font_paths=fonts)
+
+
+def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, Any]:
+    """Every string of the PDF, formatted and in order."""
+    _ = words.gettext
+    seller, buyer = document.seller, document.buyer
+
+    def money(minor: int) -> str:
+        return words.money(Money(minor, document.currency))
+
+    facts = [
+        [_("Invoice number"), document.number],
+        [_("Invoice date"), words.day(document.issued_on)],
+        [_("Supplied"), supply_words(document, words)],
+    ]
+    if document.status in {"open", "pending"}:
+        facts.append([_("Due date"), words.day(document.due_on)])
+    if document.order_number:
+        facts.append([_("Order"), document.order_number])
+    if buyer.get("purchase_order"):
+        facts.append([_("Your purchase order"), buyer["purchase_order"]])
+
+    return {
+        "lang": words.locale,
+        "accent": accent,
+        "title": _("Invoice %(number)s", number=document.number),
+        "heading": _("Invoice"),
+        "brand": seller.get("brand") or seller.get("legal_name") or "",
+        "seller_label": _("From"),
+        "seller": _party(seller.get("legal_name"), seller, seller.get("vat_number"), words),
+        "buyer_label": _("To"),
+        "buyer": _party(buyer.get("company_name"), buyer, buyer.get("vat_number"), words),
+        "facts": facts,
+        "columns": [_("Description"), _("Quantity"), _("Unit price"), _("VAT"), _("Amount")],
+        "lines": [
+            {
+                "description": line.description,
+                "formula": formula(line, document.currency, words),
+                "days": words.days(*line.supplied) if line.supplied else "",
+                "quantity": words.integer(line.quantity),
+                "unit": money(line.unit_minor),
+                "rate": words.percent(Decimal(line.tax_rate)),
+                "net": money(line.net_minor),
+            }
+            for line in document.lines
+        ],
+        "net": [_("Total without VAT"), money(document.net_minor)],
+        "taxes": [
+            [
+                _(
+                    "VAT %(rate)s on %(net)s",
+                    rate=words.percent(row.rate),
+                    net=money(row.net_minor),
+                ),
+                money(row.tax_minor),
+            ]
+            for row in document.tax_rows
+        ],
+        "gross": [
+            _("Total (%(currency)s)", currency=document.currency),
+            money(document.gross_minor),
+        ],
+        "note": tax_note(document, words),
+        "payment": payment_words(document, words),
+        "is_settled": document.status in {"paid", "credited", "written_off"},
+        "bank": _bank(document, words),
+        "qr": _payment_code(document),
+        "qr_words": _("Payment code for your banking app"),
+        "footer": _footer(document, words),
+        "page": _("Page %(page)s of %(pages)s", page="{page}", pages="{pages}"),
+    }
+
+
+def _party(name: str | None, party: Any, vat_number: str | None, words: Language) -> dict[str, Any]:
+    _ = words.gettext
+    lines = address_lines(party, words)
+    if vat_number:
+        lines.append(_("VAT number %(number)s", number=vat_number))
+    return {"name": name or "", "lines": lines}
+
+
+def _bank(document: InvoiceDocument, words: Language) -> list[list[str]]:
+    """Where to transfer to, for who pays by bank transfer and has not yet."""
+    _ = words.gettext
+    if document.status != "open" or document.payment_terms != "bank_transfer":
+        return []
+    seller = document.seller
+    rows = [
+        [_("Account holder"), seller.get("legal_name") or ""],
+        ["IBAN", _iban(seller.get("iban") or "")],
+        ["BIC", seller.get("bic") or ""],
+        [_("Bank"), seller.get("bank_name") or ""],
+        [_("Reference"), document.payment_reference or document.number],
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _iban(iban: str) -> str:
+    compact = iban.replace(" ", "")
+    return " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
+
+
+def _payment_code(document: InvoiceDocument) -> str:
+    """The EPC code (SVG) for an open transfer in euro, empty otherwise."""
+    seller = document.seller
+    if not (
+        document.status == "open"
+        and document.payment_terms == "bank_transfer"
+        and document.currency == "EUR"
+        and document.open_minor > 0
+        and seller.get("iban")
+    ):
+        return ""
+    from segno import helpers
+
+    try:
+        code = helpers.make_epc_qr(
+            name=(seller.get("legal_name") or "")[:70],
+            iban=(seller.get("iban") or "").replace(" ", ""),
+            bic=(seller.get("bic") or "").replace(" ", "") or None,
+            amount=major(document.money(document.open_minor)),
+            text=document.payment_reference or document.number,
+        )
+    except ValueError:
+        return ""  # an IBAN or amount that the code cannot carry: the transfer works without it
+    out = BytesIO()
+    code.save(out, kind="svg", border=0, xmldecl=False)
+    return out.getvalue().decode("utf-8")
+
+
+def _footer(document: InvoiceDocument, words: Language) -> list[str]:
+    """The seller's legal line and how to reach it."""
+    _ = words.gettext
+    seller = document.seller
+    legal = [seller.get("legal_name"), *address_lines(seller, words)]
+    numbers = [
+        _("VAT number %(number)s", number=seller["vat_number"]) if seller.get("vat_number") else "",
+        seller.get("company_register"),
+        f"IBAN {_iban(seller['iban'])}" if seller.get("iban") else "",
+        f"BIC {seller['bic']}" if seller.get("bic") else "",
+    ]
+    reach = [seller.get("email"), seller.get("phone")]
+    rows = [", ".join(filter(None, legal)), " · ".join(filter(None, numbers)),
+            " · ".join(filter(None, reach))]  # fmt: skip
+    return [row for row in rows if row]

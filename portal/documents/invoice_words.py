@@ -1,0 +1,115 @@
+"""The words of an invoice in one language; its PDF and its page say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portal.documents.invoice_document import InvoiceDocument, InvoiceDocumentLine, PaidWith
+from portal.domain.money import Money
+from portal.domain.tax import TaxTreatment
+from portal.languages import Language
+from portal.wording import formula_words, method_words
+
+__all__ = [
+    "address_lines",
+    "formula",
+    "payment_words",
+    "status_words",
+    "supply_words",
+    "tax_note",
+]
+
+
+def formula(line: InvoiceDocumentLine, currency: str, words: Language) -> str:
+    """How the line's amount came about (S2)."""
+    return formula_words(
+        words,
+        quantity=line.quantity,
+        unit=Money(line.unit_minor, currency),
+        days_left=line.days_left,
+        days=line.days,
+        discount_basis_points=line.discount_basis_points,
+    )
+
+
+def supply_words(document: InvoiceDocument, words: Language) -> str:
+    """When it is supplied: the days of the lines, else the day of the invoice."""
+    if document.supplied is None:
+        return words.day(document.issued_on)
+    return words.days(*document.supplied)
+
+
+def tax_note(document: InvoiceDocument, words: Language) -> str:
+    """The words the law asks for with this VAT treatment (I4); empty at home."""
+    _ = words.gettext
+    match document.treatment:
+        case TaxTreatment.REVERSE_CHARGE:
+            return _(
+                "Reverse charge: the customer owes the VAT, Article 196 of Directive 2006/112/EC."
+            )
+        case TaxTreatment.OUTSIDE_EU:
+            return _(
+                "No EU VAT: the place of supply is outside the European Union, "
+                "Article 44 of Directive 2006/112/EC."
+            )
+        case TaxTreatment.OSS:
+            return _("VAT of the customer's country, declared in the One Stop Shop of the EU.")
+    return ""
+
+
+def payment_words(document: InvoiceDocument, words: Language) -> str:
+    """Where the payment stands, as a whole sentence."""
+    _ = words.gettext
+    if document.status == "credited":
+        return _("This invoice was credited in full: nothing is to be paid.")
+    if document.status == "written_off":
+        return _("This invoice was closed: nothing is to be paid.")
+    if document.status == "paid" and document.paid_on is not None:
+        day, method = words.day(document.paid_on), _method(document.paid_with, words)
+        if method:
+            return _("Paid on %(day)s by %(method)s.", day=day, method=method)
+        return _("Paid on %(day)s.", day=day)
+    if document.status == "paid":
+        return _("Paid. Nothing is to be paid any more.")
+    if document.status == "pending":
+        method = _method(document.paid_with, words)
+        if method:
+            return _("Being collected by %(method)s. You need do nothing.", method=method)
+        return _("Being collected. You need do nothing.")
+    amount, day = words.money(document.money(document.open_minor)), words.day(document.due_on)
+    if document.payment_terms == "bank_transfer":
+        return _("Please transfer %(amount)s by %(day)s.", amount=amount, day=day)
+    return _(
+        "%(amount)s is due on %(day)s and is collected by your payment method.",
+        amount=amount,
+        day=day,
+    )
+
+
+def status_words(status: str, words: Language) -> str:
+    """The status of an invoice in a word or two."""
+    _ = words.gettext
+    return {
+        "open": _("Open"),
+        "pending": _("Being collected"),
+        "paid": _("Paid"),
+        "credited": _("Credited"),
+        "written_off": _("Closed"),
+    }.get(status, status)
+
+
+def address_lines(party: Mapping[str, str], words: Language) -> list[str]:
+    """The postal lines of a frozen buyer or seller, the country's name in the invoice's language."""
+    lines = [
+        party.get("street") or party.get("address_line1") or "",
+        party.get("address_line2") or "",
+        f"{party.get('postcode') or party.get('postal_code') or ''} {party.get('city') or ''}".strip(),
+        words.country(party.get("country") or ""),
+    ]
+    return [line for line in lines if line]
+
+
+def _method(paid_with: PaidWith | None, words: Language) -> str:
+    if paid_with is None:
+        return ""
+    return method_words(words, paid_with.kind, paid_with.brand, paid_with.last4)

@@ -1,0 +1,55 @@
+"""Who may do what: roles, permissions, and what an account's payment terms leave to its people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a member is in an account."""
+
+    ADMIN = "admin"
+    BILLING_ADMIN = "billing_admin"
+    MEMBER = "member"
+
+
+class StaffRole(StrEnum):
+    """What a person is for the vendor."""
+
+    ACCOUNT_EXECUTIVE = "account_executive"
+    OPERATOR = "operator"
+
+
+class Permission(StrEnum):
+    """What a route asks for. One that spends or changes money or licences asks for BUY."""
+
+    SEE_LICENCES = "see_licences"
+    SEE_MONEY = "see_money"
+    SEE_ACTIVITY = "see_activity"
+    BUY = "buy"
+    MANAGE_BILLING = "manage_billing"
+    MANAGE_MEMBERS = "manage_members"
+
+
+_MEMBER = frozenset({Permission.SEE_LICENCES})
+_BILLING_ADMIN = _MEMBER | {
+    Permission.SEE_MONEY,
+    Permission.SEE_ACTIVITY,
+    Permission.BUY,
+    Permission.MANAGE_BILLING,
+}
+_GRANTED = {
+    Role.MEMBER: _MEMBER,
+    Role.BILLING_ADMIN: _BILLING_ADMIN,
+    Role.ADMIN: _BILLING_ADMIN | {Permission.MANAGE_MEMBERS},
+}
+
+
+def is_allowed(role: str, status: str, permission: Permission) -> bool:
+    """Whether a member of `role` and `status` (invited, active, deactivated) has `permission`.
+
+    A deactivated member may still sign in and read the licences page (S6).
+    """
+    if status != "active":
+        return permission is Permission.SEE_LICENCES
+    return permission in _GRANTED[Role(role)]

@@ -1,0 +1,1 @@
+"""Typed e-mail messages and the transport that sends them."""

@@ -1,0 +1,1 @@
+"""The schema's history (Alembic). See README.md beside this file."""

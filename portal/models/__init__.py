@@ -1,0 +1,54 @@
+"""The tables, one module an area, in the words of the field (docs/design.md, Words)."""
+
+from portal.models.accounts import (
+    Account,
+    AccountBalance,
+    AuditEvent,
+    ChangeRequest,
+    RequestMessage,
+)
+from portal.models.buying import (
+    Cart,
+    CartLine,
+    Checkout,
+    Order,
+    OrderLine,
+    Quote,
+    QuoteLine,
+    QuoteSubject,
+)
+from portal.models.catalogue import AddOn, Plan, Price, Product
+from portal.models.demo import DemoMail, DemoObject, DemoReplay
+from portal.models.invoices import CreditNote, Invoice, InvoiceLine, NumberSeries
+from portal.models.outbox import DeskTask, Job, OutboxMessage
+from portal.models.payments import (
+    GatewayEvent,
+    MethodSetup,
+    Payment,
+    PaymentAttempt,
+    PaymentMethod,
+    Refund,
+)
+from portal.models.people import Consent, Member, Person, SignInLink, SignInSession, StaffMember
+from portal.models.subscriptions import (
+    Assignment,
+    BillingPeriod,
+    Entitlement,
+    ScheduledChange,
+    SeatEntry,
+    Subscription,
+    SubscriptionItem,
+    Term,
+)
+from portal.models.wallet import CreditEntry, TopUp, Wallet
+
+__all__ = [
+    "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
+    "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
+    "DemoObject", "DemoReplay", "DeskTask", "Entitlement", "GatewayEvent", "Invoice",
+    "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",
+    "OutboxMessage", "Payment", "PaymentAttempt", "PaymentMethod", "Person", "Plan", "Price",
+    "Product", "Quote", "QuoteLine", "QuoteSubject", "Refund", "RequestMessage",
+    "ScheduledChange", "SeatEntry", "SignInLink", "SignInSession", "StaffMember", "Subscription",
+    "SubscriptionItem", "Term", "TopUp", "Wallet",
+]  # fmt: skip

@@ -1,0 +1,161 @@
+"""The customer company, what it owes and is owed outside of invoices, and what was done in it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import JSON, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import db
+from portal.models.columns import (
+    Code,
+    Currency,
+    Id,
+    Instant,
+    LongText,
+    Minor,
+    Name,
+    OptionalInstant,
+    append_only,
+    one_of,
+    reference,
+)
+
+
+class Account(db.Model):
+    """A customer: its currency is fixed, its time zone rules its periods (P3).
+
+    `locale` is the language of its documents; persons have their own for the screen.
+    """
+
+    __tablename__ = "account"
+    id: Mapped[Id]
+    name: Mapped[Name]
+    locale: Mapped[Code]
+    time_zone: Mapped[Code]
+    currency: Mapped[Currency]
+    payment_terms: Mapped[Code]
+    account_executive_id: Mapped[int | None] = reference("staff_member.id", nullable=True)
+    company_name: Mapped[Name]
+    address_line1: Mapped[Name]
+    address_line2: Mapped[Name] = mapped_column(default="")
+    postal_code: Mapped[Code]
+    city: Mapped[Name]
+    country: Mapped[str] = mapped_column(String(2))
+    vat_number: Mapped[str | None] = mapped_column(String(40))
+    vat_status: Mapped[Code]
+    vat_checked_at: Mapped[OptionalInstant]
+    billing_email: Mapped[str] = mapped_column(String(254))
+    invoice_recipients: Mapped[list[str]] = mapped_column(JSON, default=list)
+    purchase_order: Mapped[Name] = mapped_column(default="")
+    gateway_customer: Mapped[str | None] = mapped_column(String(120))
+    created_at: Mapped[Instant]
+    external_ref: Mapped[str | None] = mapped_column(String(120), unique=True)
+    __table_args__ = (
+        one_of("payment_terms", "automatic", "bank_transfer"),
+        one_of("vat_status", "none", "valid", "invalid", "unchecked"),
+        Index("ix_account_name", "name"),
+    )
+
+
+class AccountBalance(db.Model):
+    """Money owed to the customer (M6): an append-only ledger, the balance is its sum."""
+
+    __tablename__ = "account_balance"
+    id: Mapped[Id]
+    account_id: Mapped[int] = reference("account.id")
+    at: Mapped[Instant]
+    amount_minor: Mapped[Minor]
+    currency: Mapped[Currency]
+    reason: Mapped[Code]
+    invoice_id: Mapped[int | None] = reference("invoice.id", index=False, nullable=True)
+    credit_note_id: Mapped[int | None] = reference("credit_note.id", index=False, nullable=True)
+    note: Mapped[LongText] = mapped_column(default="")
+    __table_args__ = (
+        one_of("reason", "overpayment", "credit_note", "used", "paid_back", "correction"),
+    )
+
+
+append_only(AccountBalance.__table__)
+
+
+class AuditEvent(db.Model):
+    """Who did what, when, with old and new values. Append-only."""
+
+    __tablename__ = "audit_event"
+    id: Mapped[Id]
+    account_id: Mapped[int | None] = reference("account.id", index=False, nullable=True)
+    at: Mapped[Instant]
+    actor_kind: Mapped[Code]
+    actor_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
+    actor_name: Mapped[Name]
+    action: Mapped[Code]
+    subject: Mapped[Name]
+    old: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    new: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    __table_args__ = (
+        one_of("actor_kind", "person", "staff", "system", "gateway"),
+        Index("ix_audit_event_account_id_id", "account_id", "id"),
+    )
+
+
+append_only(AuditEvent.__table__)
+
+
+class ChangeRequest(db.Model):
+    """What a bank-transfer customer asks of the account executive; `sent_on` counts for S4."""
+
+    __tablename__ = "change_request"
+    id: Mapped[Id]
+    account_id: Mapped[int] = reference("account.id")
+    kind: Mapped[Code]
+    item_id: Mapped[int | None] = reference("subscription_item.id", index=False, nullable=True)
+    quantity: Mapped[int | None]
+    details: Mapped[LongText]
+    purchase_order: Mapped[Name] = mapped_column(default="")
+    status: Mapped[Code]
+    sent_at: Mapped[Instant]
+    sent_on: Mapped[date]
+    sent_by_id: Mapped[int] = reference("person.id", index=False)
+    handled_by_id: Mapped[int | None] = reference("staff_member.id", index=False, nullable=True)
+    quote_id: Mapped[int | None] = reference("quote.id", index=False, nullable=True)
+    invoice_id: Mapped[int | None] = reference("invoice.id", index=False, nullable=True)
+    version: Mapped[int] = mapped_column(default=1)
+    closed_at: Mapped[OptionalInstant]
+    __table_args__ = (
+        one_of("kind", "more_seats", "fewer_seats", "plan", "period", "other"),
+        one_of(
+            "status",
+            "sent",
+            "preparing",
+            "invoiced",
+            "paid",
+            "done",
+            "confirmed",
+            "declined",
+            "withdrawn",
+        ),
+        Index(
+            "ix_change_request_open",
+            "sent_at",
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+
+class RequestMessage(db.Model):
+    """One message of a change request, either way. Append-only."""
+
+    __tablename__ = "request_message"
+    id: Mapped[Id]
+    request_id: Mapped[int] = reference("change_request.id")
+    at: Mapped[Instant]
+    author_id: Mapped[int] = reference("person.id", index=False)
+    from_staff: Mapped[bool]
+    text: Mapped[LongText]
+
+
+append_only(RequestMessage.__table__)

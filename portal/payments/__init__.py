@@ -1,0 +1,1 @@
+"""Moving money: the gateway port and its adapters."""

@@ -1,0 +1,223 @@
+"""The gateway port: moving money in our words, whoever the provider is.
+
+Every call that changes something carries an idempotency key that its caller stored before the
+call (M1): the same key and the same request give the first answer again, and one effect at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from portal.domain.money import Money
+
+__all__ = [
+    "ChargeOutcome", "ChargeRequest", "ChargeStatus", "Customer", "EventRefused", "Gateway",
+    "GatewayEventNotice", "GatewayRefused", "GatewayUnknown", "MethodFacts", "MethodKind",
+    "Patience", "SetupOutcome", "SetupPage", "SetupRequest", "SetupStatus",
+]  # fmt: skip
+
+
+class GatewayUnknown(Exception):
+    """The call may or may not have had its effect: look it up with the same key, never a new one."""
+
+
+class GatewayRefused(Exception):
+    """The provider understood the request and refuses it; nothing happened. `code` is its reason."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class EventRefused(Exception):
+    """A webhook whose signature or time does not hold; `code` says which."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Patience(StrEnum):
+    """A call made while a person waits has one try and 3 seconds; a background call has more."""
+
+    ON_SCREEN = "on_screen"
+    BACKGROUND = "background"
+
+
+class MethodKind(StrEnum):
+    """The automatic payment methods."""
+
+    CARD = "card"
+    SEPA_DEBIT = "sepa_debit"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """An account as the provider knows it; `key` is `cust:<account>`."""
+
+    key: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFacts:
+    """What may be shown of a payment method. `funding` is credit, debit, prepaid or ''."""
+
+    ref: str
+    kind: MethodKind
+    brand: str
+    last4: str
+    expires_year: int | None = None
+    expires_month: int | None = None
+    funding: str = ""
+    mandate_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """A visit to the provider's page to save a method; `reference` comes back in the outcome."""
+
+    key: str
+    customer_ref: str
+    reference: str
+    return_url: str
+    cancel_url: str
+    locale: str
+    kinds: tuple[MethodKind, ...] = (MethodKind.CARD, MethodKind.SEPA_DEBIT)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPage:
+    """The provider's page: `ref` names the visit, `url` is where the browser goes."""
+
+    ref: str
+    url: str
+
+
+class SetupStatus(StrEnum):
+    """Where a visit to the provider's page stands."""
+
+    OPEN = "open"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class SetupOutcome:
+    """A visit as the provider tells it; `method` is there once it is completed."""
+
+    ref: str
+    status: SetupStatus
+    customer_ref: str
+    reference: str
+    method: MethodFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRequest:
+    """Collect `amount` with `method_ref`. On session `return_url` is where authentication returns.
+
+    `reference` is our own word for it, `payment:<id>`; it comes back in the outcome.
+    `description` is what the customer reads.
+    """
+
+    key: str
+    customer_ref: str
+    method_ref: str
+    amount: Money
+    description: str
+    reference: str
+    off_session: bool = False
+    return_url: str = ""
+
+
+class ChargeStatus(StrEnum):
+    """processing is an accepted debit that is not settled yet (M4)."""
+
+    SUCCEEDED = "succeeded"
+    PROCESSING = "processing"
+    REQUIRES_ACTION = "requires_action"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeOutcome:
+    """A charge as the provider tells it. `action_url`: where the customer authenticates.
+
+    `decline_code` and `advice_code` are the provider's, in its words; `may_retry` is False after
+    a hard decline (M5). `reversed` tells that money which had arrived was taken back (M4).
+    `reference` is the request's: it finds the attempt whose call never came back (M1).
+    """
+
+    ref: str
+    status: ChargeStatus
+    amount: Money
+    action_url: str = ""
+    decline_code: str | None = None
+    advice_code: str | None = None
+    may_retry: bool = True
+    reversed: bool = False
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayEventNotice:
+    """A verified webhook: what it is about. The state is read again from the provider (M2)."""
+
+    event_id: str
+    type: str
+    about: str  # charge, setup, method or other
+    ref: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Gateway(Protocol):
+    """What the portal asks of a payment provider.
+
+    Raises GatewayUnknown (unknown outcome) and GatewayRefused (definite refusal). A decline is
+    not an error: it is a ChargeOutcome.
+    """
+
+    name: str
+
+    def ensure_customer(self, customer: Customer, patience: Patience) -> str:
+        """The provider's reference of this customer, made on the first call; later ones find it."""
+        ...
+
+    def open_setup(self, request: SetupRequest, patience: Patience) -> SetupPage:
+        """Prepare the provider's page on which a method is saved."""
+        ...
+
+    def get_setup(self, ref: str, patience: Patience) -> SetupOutcome:
+        """Read a visit again from the provider; the return address is never trusted."""
+        ...
+
+    def detach_method(self, method_ref: str, patience: Patience) -> None:
+        """Forget a method; one that is already gone is no error."""
+        ...
+
+    def charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome:
+        """Collect money once for `request.key`.
+
+        Asked again with the same key it gives its first answer, which may be out of date by
+        then: `get_charge` has the present one.
+        """
+        ...
+
+    def get_charge(self, ref: str, patience: Patience) -> ChargeOutcome:
+        """Read a charge again from the provider."""
+        ...
+
+    def cancel_charge(self, ref: str, key: str, patience: Patience) -> ChargeOutcome:
+        """Cancel a charge that has not succeeded; answers its state, whatever it is by then."""
+        ...
+
+    def read_event(self, body: bytes, headers: Mapping[str, str], now: int) -> GatewayEventNotice:
+        """Verify a webhook on its raw bytes (300 s of tolerance both ways); raises EventRefused."""
+        ...

@@ -1,0 +1,1 @@
+"""What a page reads: prebuilt Core statements, small frozen rows, one module an area."""

@@ -1,0 +1,264 @@
+"""An account's invoices: the list, one with its lines, all of a year."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Executable, Row, bindparam, or_, select
+from sqlalchemy.engine import Connection
+
+from portal.documents.invoice_document import (
+    InvoiceDocument,
+    InvoiceDocumentLine,
+    PaidWith,
+    TaxRow,
+)
+from portal.domain.money import Money
+from portal.domain.periods import local_date
+from portal.models import Invoice, InvoiceLine, Order, Payment, PaymentMethod
+
+__all__ = [
+    "InvoiceRow",
+    "get_invoice",
+    "get_invoice_by_id",
+    "list_invoice_years",
+    "list_invoices",
+    "list_invoices_of_year",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRow:
+    """An invoice as the list shows it; `open` is what is still to be paid."""
+
+    number: str
+    kind: str
+    issued_on: date
+    due_on: date
+    status: str
+    gross: Money
+    open: Money
+
+
+_LIST = select(
+    Invoice.number,
+    Invoice.kind,
+    Invoice.issued_on,
+    Invoice.due_on,
+    Invoice.status,
+    Invoice.currency,
+    Invoice.gross_minor,
+    Invoice.credited_minor,
+    Invoice.paid_minor,
+).where(Invoice.account_id == bindparam("account_id"))
+_LATEST_FIRST = (Invoice.issued_on.desc(), Invoice.id.desc())
+_LIST_ALL = _LIST.order_by(*_LATEST_FIRST).limit(bindparam("limit")).offset(bindparam("offset"))
+_LIST_YEAR = (
+    _LIST.where(Invoice.year == bindparam("year"))
+    .order_by(*_LATEST_FIRST)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+_YEARS = (
+    select(Invoice.year)
+    .where(Invoice.account_id == bindparam("account_id"))
+    .distinct()
+    .order_by(Invoice.year.desc())
+)
+
+_DOCUMENT = (
+    select(
+        Invoice.id,
+        Invoice.number,
+        Invoice.kind,
+        Invoice.issued_on,
+        Invoice.due_on,
+        Invoice.currency,
+        Invoice.net_minor,
+        Invoice.tax_minor,
+        Invoice.gross_minor,
+        Invoice.tax,
+        Invoice.locale,
+        Invoice.seller,
+        Invoice.buyer,
+        Invoice.payment_terms,
+        Invoice.payment_reference,
+        Invoice.status,
+        Invoice.paid_minor,
+        Invoice.credited_minor,
+        Invoice.paid_at,
+        Order.number.label("order_number"),
+    )
+    .outerjoin(Order, Order.id == Invoice.order_id)
+    .where(Invoice.account_id == bindparam("account_id"))
+)
+_LINES = (
+    select(
+        InvoiceLine.invoice_id,
+        InvoiceLine.position,
+        InvoiceLine.kind,
+        InvoiceLine.description,
+        InvoiceLine.quantity,
+        InvoiceLine.unit_minor,
+        InvoiceLine.discount_basis_points,
+        InvoiceLine.days_left,
+        InvoiceLine.days,
+        InvoiceLine.period_starts_on,
+        InvoiceLine.period_ends_on,
+        InvoiceLine.net_minor,
+        InvoiceLine.tax_rate,
+    )
+    .join(Invoice, Invoice.id == InvoiceLine.invoice_id)
+    .where(Invoice.account_id == bindparam("account_id"))
+    .order_by(InvoiceLine.invoice_id, InvoiceLine.position)
+)
+# An order's payment is older than its invoice and may know the order alone (I3).
+_PAYMENTS = (
+    select(Invoice.id, Payment.kind, PaymentMethod.kind, PaymentMethod.brand, PaymentMethod.last4)
+    .join(
+        Payment,
+        or_(Payment.invoice_id == Invoice.id, Payment.order_id == Invoice.order_id),
+    )
+    .outerjoin(PaymentMethod, PaymentMethod.id == Payment.method_id)
+    .where(
+        Invoice.account_id == bindparam("account_id"),
+        Payment.account_id == bindparam("account_id"),
+        Payment.status.in_(["succeeded", "pending"]),
+    )
+    .order_by(Payment.id)
+)
+
+_BY_NUMBER = Invoice.number == bindparam("number")
+_BY_ID = Invoice.id == bindparam("id")
+_BY_YEAR = Invoice.year == bindparam("year")
+
+
+def _three(condition: Any) -> tuple[Executable, Executable, Executable]:
+    return (
+        _DOCUMENT.where(condition).order_by(Invoice.issued_on, Invoice.id),
+        _LINES.where(condition),
+        _PAYMENTS.where(condition),
+    )
+
+
+_NUMBER_STATEMENTS, _ID_STATEMENTS = _three(_BY_NUMBER), _three(_BY_ID)
+_YEAR_STATEMENTS = _three(_BY_YEAR)
+
+
+def list_invoices(
+    connection: Connection, account_id: int, *, year: int | None, limit: int, offset: int
+) -> tuple[InvoiceRow, ...]:
+    """The account's invoices, the latest first, of one vendor's `year` or of all."""
+    values = {"account_id": account_id, "limit": limit, "offset": offset}
+    if year is None:
+        rows = connection.execute(_LIST_ALL, values)
+    else:
+        rows = connection.execute(_LIST_YEAR, {**values, "year": year})
+    return tuple(
+        InvoiceRow(
+            number, kind, issued_on, due_on, status, Money(gross, currency),
+            Money(max(gross - credited - paid, 0), currency),
+        )
+        for number, kind, issued_on, due_on, status, currency, gross, credited, paid in rows
+    )  # fmt: skip
+
+
+def list_invoice_years(connection: Connection, account_id: int) -> tuple[int, ...]:
+    """The years in which the account has invoices, the latest first."""
+    return tuple(connection.scalars(_YEARS, {"account_id": account_id}))
+
+
+def get_invoice(
+    connection: Connection, account_id: int, number: str, time_zone: str
+) -> InvoiceDocument | None:
+    """The account's invoice of that number, or None; `time_zone` is the vendor's (P3)."""
+    return _first(connection, _NUMBER_STATEMENTS, account_id, time_zone, number=number)
+
+
+def get_invoice_by_id(
+    connection: Connection, account_id: int, invoice_id: int, time_zone: str
+) -> InvoiceDocument | None:
+    """As `get_invoice`, by the invoice's id."""
+    return _first(connection, _ID_STATEMENTS, account_id, time_zone, id=invoice_id)
+
+
+def list_invoices_of_year(
+    connection: Connection, account_id: int, year: int, time_zone: str
+) -> tuple[InvoiceDocument, ...]:
+    """All of the account's invoices of the vendor's `year`, the oldest first; three statements."""
+    return _documents(connection, _YEAR_STATEMENTS, account_id, time_zone, year=year)
+
+
+def _first(
+    connection: Connection, statements: Any, account_id: int, time_zone: str, **values: Any
+) -> InvoiceDocument | None:
+    found = _documents(connection, statements, account_id, time_zone, **values)
+    return found[0] if found else None
+
+
+def _documents(
+    connection: Connection, statements: Any, account_id: int, time_zone: str, **values: Any
+) -> tuple[InvoiceDocument, ...]:
+    values["account_id"] = account_id
+    invoices, lines, payments = statements
+    rows = connection.execute(invoices, values).all()
+    if not rows:
+        return ()
+    lines_of = _lines(connection.execute(lines, values))
+    paid_with = {
+        row[0]: PaidWith("bank_transfer")
+        if row[1] == "bank_transfer" or row[2] is None
+        else PaidWith(row[2], row[3], row[4])
+        for row in connection.execute(payments, values)
+    }
+    return tuple(
+        _document(row, tuple(lines_of[row.id]), paid_with.get(row.id), time_zone) for row in rows
+    )
+
+
+def _lines(rows: Iterable[Any]) -> dict[int, list[InvoiceDocumentLine]]:
+    found: defaultdict[int, list[InvoiceDocumentLine]] = defaultdict(list)
+    for invoice_id, *rest in rows:
+        found[invoice_id].append(InvoiceDocumentLine(*rest))
+    return found
+
+
+def _document(
+    row: Row[Any],
+    lines: tuple[InvoiceDocumentLine, ...],
+    paid_with: PaidWith | None,
+    time_zone: str,
+) -> InvoiceDocument:
+    return InvoiceDocument(
+        id=row.id,
+        number=row.number,
+        kind=row.kind,
+        issued_on=row.issued_on,
+        due_on=row.due_on,
+        currency=row.currency,
+        net_minor=row.net_minor,
+        tax_minor=row.tax_minor,
+        gross_minor=row.gross_minor,
+        treatment=row.tax.get("treatment", ""),
+        tax_rows=tuple(
+            TaxRow(Decimal(group["rate"]), group["net_minor"], group["tax_minor"])
+            for group in row.tax.get("groups", ())
+        ),
+        locale=row.locale,
+        seller=row.seller,
+        buyer=row.buyer,
+        payment_terms=row.payment_terms,
+        payment_reference=row.payment_reference,
+        status=row.status,
+        paid_minor=row.paid_minor,
+        credited_minor=row.credited_minor,
+        paid_on=local_date(row.paid_at, time_zone) if row.paid_at is not None else None,
+        paid_with=paid_with,
+        order_number=row.order_number,
+        lines=lines,
+    )

@@ -1,0 +1,199 @@
+"""An order as its page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.engine import Connection
+
+from portal.db import fetch_all, fetch_first
+from portal.domain.money import Money
+from portal.models import (
+    AddOn,
+    Checkout,
+    Invoice,
+    Member,
+    Order,
+    OrderLine,
+    Payment,
+    PaymentAttempt,
+    PaymentMethod,
+    Person,
+    Plan,
+    Product,
+    Quote,
+    Subscription,
+    SubscriptionItem,
+)
+
+__all__ = ["CheckoutRow", "OrderLineRow", "OrderRow", "get_checkout", "get_order"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """One order with its latest attempt and its invoice, where there are any."""
+
+    id: int
+    number: str
+    status: str
+    quote_id: int
+    quote_number: str
+    placed_at: datetime
+    placed_on: date
+    placed_by: str
+    paid_at: datetime | None
+    provisioned_at: datetime | None
+    failure: dict[str, Any] | None
+    currency: str
+    net: Money
+    tax: Money
+    gross: Money
+    tax_details: dict[str, Any]
+    buyer: dict[str, Any]
+    attempt_id: int | None
+    attempt_status: str | None
+    action_url: str | None
+    invoice_number: str | None
+    invoice_status: str | None
+    method_kind: str | None
+    method_brand: str | None
+    method_last4: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLineRow:
+    """One line as it was charged, with the keys that name it."""
+
+    kind: str
+    quantity: int
+    unit_price: Money
+    discount_basis_points: int
+    days_left: int | None
+    days: int | None
+    net: Money
+    product_key: str | None
+    plan_key: str | None
+    add_on_key: str | None
+    package_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutRow:
+    """What was chosen so far on the way to an order."""
+
+    contact_member_id: int | None
+    contact_name: str
+    contact_email: str
+    contact_member_name: str | None
+    contact_member_email: str | None
+    payment_method_id: int | None
+    completed: bool
+
+
+_LAST_ATTEMPT = (
+    select(func.max(PaymentAttempt.id))
+    .join(Payment, Payment.id == PaymentAttempt.payment_id)
+    .where(Payment.order_id == Order.id)
+    .correlate(Order)
+    .scalar_subquery()
+)
+_ORDER = (
+    select(
+        Order.id,
+        Order.number,
+        Order.status,
+        Order.quote_id,
+        Quote.number,
+        Order.placed_at,
+        Order.placed_on,
+        Person.name,
+        Order.paid_at,
+        Order.provisioned_at,
+        Order.failure,
+        Order.currency,
+        Order.net_minor,
+        Order.tax_minor,
+        Order.gross_minor,
+        Order.tax,
+        Order.buyer,
+        PaymentAttempt.id,
+        PaymentAttempt.status,
+        PaymentAttempt.action_url,
+        Invoice.number,
+        Invoice.status,
+        PaymentMethod.kind,
+        PaymentMethod.brand,
+        PaymentMethod.last4,
+    )
+    .join(Quote, Quote.id == Order.quote_id)
+    .join(Person, Person.id == Order.placed_by_id)
+    .outerjoin(PaymentAttempt, PaymentAttempt.id == _LAST_ATTEMPT)
+    .outerjoin(PaymentMethod, PaymentMethod.id == PaymentAttempt.method_id)
+    .outerjoin(Invoice, Invoice.order_id == Order.id)
+    .where(Order.account_id == bindparam("account_id"), Order.id == bindparam("order_id"))
+)
+_LINES = (
+    select(
+        OrderLine.kind,
+        OrderLine.quantity,
+        OrderLine.unit_minor,
+        OrderLine.discount_basis_points,
+        OrderLine.days_left,
+        OrderLine.days,
+        OrderLine.net_minor,
+        Product.key,
+        Plan.key,
+        AddOn.key,
+        AddOn.package_key,
+    )
+    .outerjoin(SubscriptionItem, SubscriptionItem.id == OrderLine.item_id)
+    .outerjoin(Subscription, Subscription.id == SubscriptionItem.subscription_id)
+    .outerjoin(Product, Product.id == Subscription.product_id)
+    .outerjoin(Plan, Plan.id == SubscriptionItem.plan_id)
+    .outerjoin(AddOn, AddOn.id == SubscriptionItem.add_on_id)
+    .where(OrderLine.order_id == bindparam("order_id"))
+    .order_by(OrderLine.position)
+)
+_CHECKOUT = (
+    select(
+        Checkout.contact_member_id,
+        Checkout.contact_name,
+        Checkout.contact_email,
+        Person.name,
+        Person.email,
+        Checkout.payment_method_id,
+        Checkout.completed,
+    )
+    .join(Quote, Quote.id == Checkout.quote_id)
+    .outerjoin(Member, Member.id == Checkout.contact_member_id)
+    .outerjoin(Person, Person.id == Member.person_id)
+    .where(Quote.account_id == bindparam("account_id"), Quote.id == bindparam("quote_id"))
+)
+
+
+def get_order(
+    connection: Connection, account_id: int, order_id: int
+) -> tuple[OrderRow, tuple[OrderLineRow, ...]] | None:
+    """One order of the account with its lines, or None (also for another account's)."""
+    row = fetch_first(connection, _ORDER, account_id=account_id, order_id=order_id)
+    if row is None:
+        return None
+    currency = row[11]
+    sums = [Money(minor, currency) for minor in row[12:15]]
+    order = OrderRow(*(*row[:12], *sums, *row[15:]))
+    lines = tuple(
+        OrderLineRow(
+            *(*line[:2], Money(line[2], currency), *line[3:6], Money(line[6], currency), *line[7:])
+        )
+        for line in fetch_all(connection, _LINES, order_id=order_id)
+    )
+    return order, lines
+
+
+def get_checkout(connection: Connection, account_id: int, quote_id: int) -> CheckoutRow | None:
+    """What was chosen for a quote of the account, or None where nothing was yet."""
+    row = fetch_first(connection, _CHECKOUT, account_id=account_id, quote_id=quote_id)
+    return CheckoutRow(*row) if row is not None else None

@@ -1,0 +1,102 @@
+"""Who is signed in: one statement a request, session and person and account together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.engine import Connection
+
+from portal.db import fetch_first
+from portal.models import Account, Member, Person, SignInSession, StaffMember
+
+__all__ = ["AccountFacts", "SignedIn", "get_signed_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What every page needs to know of the current account."""
+
+    id: int
+    name: str
+    locale: str
+    time_zone: str
+    currency: str
+    payment_terms: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The person behind a request; outside an account `account` and what follows are None."""
+
+    session_id: int
+    person_id: int
+    name: str
+    email: str
+    locale: str
+    account: AccountFacts | None
+    member_id: int | None
+    role: str | None
+    member_status: str | None
+    account_count: int
+    staff_id: int | None
+    staff_role: str | None
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+
+_ACCOUNT_COUNT = (
+    select(func.count())
+    .where(Member.person_id == Person.id, Member.status != "invited")
+    .correlate(Person)
+    .scalar_subquery()
+)
+
+_SIGNED_IN = (
+    select(
+        SignInSession.id,
+        Person.id,
+        Person.name,
+        Person.email,
+        Person.locale,
+        Member.id,
+        Member.role,
+        Member.status,
+        Account.id,
+        Account.name,
+        Account.locale,
+        Account.time_zone,
+        Account.currency,
+        Account.payment_terms,
+        _ACCOUNT_COUNT,
+        StaffMember.id,
+        StaffMember.role,
+    )
+    .select_from(SignInSession)
+    .join(Person, Person.id == SignInSession.person_id)
+    .outerjoin(
+        Member,
+        (Member.person_id == SignInSession.person_id)
+        & (Member.account_id == SignInSession.account_id)
+        & (Member.status != "invited"),
+    )
+    .outerjoin(Account, Account.id == Member.account_id)
+    .outerjoin(StaffMember, (StaffMember.person_id == Person.id) & StaffMember.active)
+    .where(
+        SignInSession.token_hash == bindparam("token_hash"),
+        SignInSession.ended_at.is_(None),
+        SignInSession.expires_at > bindparam("now"),
+    )
+)
+
+
+def get_signed_in(connection: Connection, token_hash: str, now: datetime) -> SignedIn | None:
+    """The session of `token_hash` (SHA-256, hex) that has neither ended nor expired, or None."""
+    row = fetch_first(connection, _SIGNED_IN, token_hash=token_hash, now=now)
+    if row is None:
+        return None
+    account = AccountFacts(*row[8:14]) if row[8] is not None else None
+    return SignedIn(*(*row[0:5], account, *row[5:8], *row[14:17]))

@@ -1,0 +1,53 @@
+"""The cart: what a person is about to buy, kept until it is ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from portal.models import Cart, CartLine
+from portal.services.locks import lock_account
+
+__all__ = ["empty_cart", "save_seat_cart"]
+
+
+def save_seat_cart(
+    session: Session, account_id: int, person_id: int, totals: Mapping[int, int], now: datetime
+) -> Cart:
+    """Put the new seat totals by item id into the person's open cart, replacing what was in it."""
+    lock_account(session, account_id)
+    cart = _open_cart(session, account_id, person_id)
+    if cart is None:
+        cart = Cart(account_id=account_id, person_id=person_id, status="open",
+                    created_at=now, changed_at=now)  # fmt: skip
+        session.add(cart)
+        session.flush()
+    cart.changed_at = now
+    session.execute(delete(CartLine).where(CartLine.cart_id == cart.id))
+    session.add_all(
+        CartLine(cart_id=cart.id, kind="seats", item_id=item_id, quantity=total)
+        for item_id, total in totals.items()
+    )
+    session.flush()
+    return cart
+
+
+def empty_cart(session: Session, account_id: int, person_id: int, now: datetime) -> None:
+    """Forget the person's open cart; nothing happens where there is none."""
+    lock_account(session, account_id)
+    cart = _open_cart(session, account_id, person_id)
+    if cart is not None:
+        cart.status = "emptied"
+        cart.changed_at = now
+        session.flush()
+
+
+def _open_cart(session: Session, account_id: int, person_id: int) -> Cart | None:
+    return session.scalars(
+        select(Cart)
+        .where(Cart.account_id == account_id, Cart.person_id == person_id, Cart.status == "open")
+        .with_for_update()
+    ).one_or_none()

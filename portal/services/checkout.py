@@ -1,0 +1,164 @@
+"""The checkout's payment step: contact, method and billing address, kept until the order (Q5)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.domain.errors import DomainError, Problem, Rejected
+from portal.domain.tax import EU_COUNTRIES
+from portal.domain.vat_numbers import check_vat_number
+from portal.models import Account, Checkout, Member, PaymentMethod, Person
+from portal.services.audit import Actor, record
+from portal.services.locks import lock_account
+from portal.services.quoting import load_quote
+
+__all__ = ["BillingAddress", "Contact", "save_billing_address", "save_choice", "save_contact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The admin contact: an existing admin's member id, or name and e-mail of a new one."""
+
+    member_id: int | None
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BillingAddress:
+    """Company and address as printed on the next documents."""
+
+    company_name: str
+    address_line1: str
+    address_line2: str
+    postal_code: str
+    city: str
+    country: str
+    vat_number: str | None
+    billing_email: str
+    purchase_order: str
+
+
+def _checkout(session: Session, account_id: int, quote_id: int, now: datetime) -> Checkout:
+    load_quote(session, account_id, quote_id)
+    checkout = session.scalars(
+        select(Checkout).where(Checkout.quote_id == quote_id).with_for_update()
+    ).one_or_none()
+    if checkout is None:
+        checkout = Checkout(quote_id=quote_id, changed_at=now, completed=False)
+        session.add(checkout)
+    checkout.changed_at = now
+    return checkout
+
+
+def save_contact(
+    session: Session, account_id: int, quote_id: int, contact: Contact, now: datetime
+) -> None:
+    """Keep who the admin contact is to be; Rejected `contact_unknown` for a foreign or past admin.
+
+    DomainError `quote_unknown`.     The address of a present member is taken as that member. Nothing is created before the order.
+    """
+    lock_account(session, account_id)
+    checkout = _checkout(session, account_id, quote_id, now)
+    if contact.member_id is not None:
+        member = session.scalars(
+            select(Member).where(
+                Member.id == contact.member_id,
+                Member.account_id == account_id,
+                Member.role == "admin",
+                Member.status != "deactivated",
+            )
+        ).one_or_none()
+        if member is None:
+            raise Rejected([Problem("contact", "contact_unknown")])
+        checkout.contact_member_id = member.id
+        checkout.contact_name = checkout.contact_email = ""
+    else:
+        existing = session.scalars(
+            select(Member.id)
+            .join(Person, Person.id == Member.person_id)
+            .where(Member.account_id == account_id, Person.email == contact.email.lower())
+        ).one_or_none()
+        checkout.contact_member_id = existing
+        checkout.contact_name = contact.name if existing is None else ""
+        checkout.contact_email = contact.email.lower() if existing is None else ""
+    session.flush()
+
+
+def save_choice(
+    session: Session,
+    account_id: int,
+    quote_id: int,
+    *,
+    payment_method_id: int | None,
+    completed: bool,
+    now: datetime,
+) -> None:
+    """Keep which payment method is to be charged; Rejected `method_unknown` for any other's."""
+    lock_account(session, account_id)
+    if payment_method_id is not None:
+        found = session.scalar(
+            select(PaymentMethod.id).where(
+                PaymentMethod.id == payment_method_id,
+                PaymentMethod.account_id == account_id,
+                PaymentMethod.removed_at.is_(None),
+            )
+        )
+        if found is None:
+            raise Rejected([Problem("payment_method", "method_unknown")])
+    checkout = _checkout(session, account_id, quote_id, now)
+    checkout.payment_method_id = payment_method_id
+    checkout.completed = completed
+    session.flush()
+
+
+def save_billing_address(
+    session: Session, account_id: int, address: BillingAddress, *, actor: Actor, now: datetime
+) -> None:
+    """Change the account's billing details; issued invoices keep theirs.
+
+    Rejected with `vat_number_*` on `vat_number`. A new number, or an old one with another country,
+    is unchecked until VIES or an operator has said yes (I4).
+    """
+    account = lock_account(session, account_id)
+    number = (address.vat_number or "").strip() or None
+    if number is not None:
+        try:
+            number = check_vat_number(number, address.country)
+        except DomainError as error:
+            raise Rejected([Problem("vat_number", error.code, error.data)]) from error
+    old = _address_of(account)
+    if number != account.vat_number or address.country != account.country:
+        account.vat_number = number
+        known = number is not None and address.country in EU_COUNTRIES
+        account.vat_status = "unchecked" if known else "none"
+        account.vat_checked_at = None
+    account.company_name = address.company_name
+    account.address_line1 = address.address_line1
+    account.address_line2 = address.address_line2
+    account.postal_code = address.postal_code
+    account.city = address.city
+    account.country = address.country
+    account.billing_email = address.billing_email
+    account.purchase_order = address.purchase_order
+    new = _address_of(account)
+    changed = sorted(key for key in new if new[key] != old[key])
+    if changed:
+        record(session, "billing_details_changed", actor=actor, now=now, account_id=account_id,
+               old={key: old[key] for key in changed},
+               new={key: new[key] for key in changed})  # fmt: skip
+    session.flush()
+
+
+def _address_of(account: Account) -> dict[str, str | None]:
+    return asdict(
+        BillingAddress(
+            account.company_name, account.address_line1, account.address_line2,
+            account.postal_code, account.city, account.country, account.vat_number,
+            account.billing_email, account.purchase_order,
+        )
+    )  # fmt: skip

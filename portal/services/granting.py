@@ -1,0 +1,179 @@
+"""Granting what an order bought: seats, the contact's place, the product's message (Q3, Q5, Q6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.orders import OrderStatus
+from portal.models import (
+    Account,
+    Assignment,
+    Member,
+    Order,
+    OrderLine,
+    Person,
+    SeatEntry,
+    SubscriptionItem,
+)
+from portal.services.audit import SYSTEM, Actor, record
+from portal.services.entitlements import announce_entitlements
+from portal.services.outbox import enqueue_mail
+
+__all__ = ["grant_order"]
+
+
+def grant_order(
+    session: Session, order: Order, account: Account, catalogue: Catalogue, now: datetime
+) -> None:
+    """Add the order's seats at once (S1) and tell the product; the account is locked by the caller.
+
+    The order is done where every product acknowledged at once, else paid (being provisioned).
+    """
+    placer = session.get(Person, order.placed_by_id)
+    actor = Actor("person", placer.name, placer.id) if placer else SYSTEM
+    lines = session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
+    ).all()
+    items: dict[int, SubscriptionItem] = {}
+    for line in lines:
+        if line.kind == "seats" and line.item_id is not None:
+            items[line.item_id] = _add_seats(session, line, order, actor, now)
+    _place_contact(session, order, account, list(items.values()), actor, now)
+    touched = sorted({item.subscription_id for item in items.values()})
+    waiting = announce_entitlements(session, account, touched, catalogue, now)
+    order.status = OrderStatus.PAID if waiting else OrderStatus.DONE
+    order.paid_at = now
+    order.provisioned_at = None if waiting else now
+    order.version += 1
+    session.flush()
+
+
+def _add_seats(
+    session: Session, line: OrderLine, order: Order, actor: Actor, now: datetime
+) -> SubscriptionItem:
+    item = session.scalars(
+        select(SubscriptionItem).where(SubscriptionItem.id == line.item_id).with_for_update()
+    ).one()
+    before = item.quantity
+    item.quantity = before + line.quantity
+    session.add(
+        SeatEntry(
+            item_id=item.id,
+            at=now,
+            effective_on=order.placed_on,
+            change=line.quantity,
+            quantity_after=item.quantity,
+            reason="order",
+            order_line_id=line.id,
+            actor_id=order.placed_by_id,
+        )
+    )
+    record(session, "seats_added", actor=actor, now=now, account_id=order.account_id,
+           subject=order.number,
+           old={"item_id": item.id, "seats": before},
+           new={"item_id": item.id, "seats": item.quantity})  # fmt: skip
+    return item
+
+
+def _place_contact(
+    session: Session,
+    order: Order,
+    account: Account,
+    items: list[SubscriptionItem],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """The admin contact gets a seat in each product of the order; a new one is created (Q5)."""
+    member = _contact_member(session, order, account, actor, now)
+    if member is None:
+        return
+    session.flush()
+    for item in items:
+        held = session.scalar(
+            select(func.count()).where(
+                Assignment.item_id == item.id, Assignment.freed_at.is_(None)
+            )
+        ) or 0  # fmt: skip
+        has_one = session.scalar(
+            select(Assignment.id).where(
+                Assignment.item_id == item.id,
+                Assignment.member_id == member.id,
+                Assignment.freed_at.is_(None),
+            )
+        )
+        if has_one is None and held < item.quantity:  # S9, also while an overhang lasts
+            session.add(Assignment(item_id=item.id, member_id=member.id, assigned_at=now))
+            record(session, "licence_assigned", actor=actor, now=now, account_id=account.id,
+                   subject=order.number, new={"member_id": member.id, "item_id": item.id})  # fmt: skip
+    session.flush()
+
+
+def _contact_member(
+    session: Session, order: Order, account: Account, actor: Actor, now: datetime
+) -> Member | None:
+    contact = order.contact
+    if contact.get("member_id") is not None:
+        member = session.get(Member, contact["member_id"])
+        if member is None or member.account_id != account.id:
+            return None
+        _promote(session, member, order, actor, now)
+        return member
+    email = str(contact.get("email") or "").lower()
+    if not email:
+        return None
+    person = session.scalars(select(Person).where(Person.email == email)).one_or_none()
+    if person is None:
+        person = Person(email=email, name=str(contact["name"]), locale=account.locale,
+                        created_at=now)  # fmt: skip
+        session.add(person)
+        session.flush()
+    member = session.scalars(
+        select(Member).where(Member.account_id == account.id, Member.person_id == person.id)
+    ).one_or_none()
+    if member is not None:
+        _promote(session, member, order, actor, now)
+        return member
+    member = Member(account_id=account.id, person_id=person.id, role="admin", status="invited",
+                    added_at=now, invited_by_id=order.placed_by_id)  # fmt: skip
+    session.add(member)
+    session.flush()
+    record(session, "admin_added", actor=actor, now=now, account_id=account.id,
+           subject=order.number, new={"name": person.name, "email": email})  # fmt: skip
+    enqueue_mail(session, "invitation", recipient=email, locale=person.locale, now=now,
+                 account_id=account.id, dedupe_key=f"invitation:{member.id}:1",
+                 payload={"account_name": account.name, "invited_by": actor.name})  # fmt: skip
+    _tell_admins(session, account, person, actor, now, member.id)
+    return member
+
+
+def _promote(session: Session, member: Member, order: Order, actor: Actor, now: datetime) -> None:
+    """A member that was named admin contact becomes an admin, and active again if need be."""
+    if member.role == "admin" and member.status != "deactivated":
+        return
+    old = {"role": member.role, "status": member.status}
+    member.role = "admin"
+    if member.status == "deactivated":
+        member.status, member.deactivated_at = "active", None
+    record(session, "member_changed", actor=actor, now=now, account_id=member.account_id,
+           subject=order.number, old={"member_id": member.id, **old},
+           new={"member_id": member.id, "role": member.role, "status": member.status})  # fmt: skip
+
+
+def _tell_admins(
+    session: Session, account: Account, person: Person, actor: Actor, now: datetime, member_id: int
+) -> None:
+    """All admins are told of a new one (Q5), each in the own language."""
+    admins = session.execute(
+        select(Person.email, Person.locale)
+        .join(Member, Member.person_id == Person.id)
+        .where(Member.account_id == account.id, Member.role == "admin", Member.status == "active")
+    ).all()
+    for email, locale in admins:
+        enqueue_mail(session, "new_admin_contact", recipient=email, locale=locale, now=now,
+                     account_id=account.id, dedupe_key=f"new_admin:{member_id}:{email}",
+                     payload={"account_name": account.name, "name": person.name,
+                              "email": person.email, "added_by": actor.name})  # fmt: skip

@@ -1,0 +1,191 @@
+"""Issuing invoices: numbered, frozen, in the transaction that causes them (I1, I2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.labels import label_of
+from portal.domain.periods import local_date
+from portal.models import (
+    Account,
+    AddOn,
+    Invoice,
+    InvoiceLine,
+    Order,
+    OrderLine,
+    Plan,
+    Product,
+    Subscription,
+    SubscriptionItem,
+)
+from portal.services.numbering import take_number
+from portal.services.snapshots import seller_snapshot
+
+__all__ = ["DraftLine", "invoice_number", "issue_invoice", "issue_order_invoice", "item_labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftLine:
+    """One line of an invoice to be; amounts in minor units, `tax_rate` in per cent as text."""
+
+    kind: str
+    description: str
+    item_id: int | None
+    quantity: int
+    unit_minor: int
+    discount_basis_points: int
+    days_left: int | None
+    days: int | None
+    period_starts_on: date | None
+    period_ends_on: date | None
+    net_minor: int
+    tax_rate: str
+
+
+def invoice_number(prefix: str, year: int, sequence: int) -> str:
+    """How a number reads: 2026-00412, or KAN-2026-00412 with the vendor's prefix."""
+    number = f"{year}-{sequence:05d}"
+    return f"{prefix}-{number}" if prefix else number
+
+
+def issue_invoice(
+    session: Session,
+    *,
+    account: Account,
+    catalogue: Catalogue,
+    kind: str,
+    lines: Iterable[DraftLine],
+    net_minor: int,
+    tax_minor: int,
+    tax: Mapping[str, Any],
+    buyer: Mapping[str, Any],
+    status: str,
+    now: datetime,
+    due_days: int = 0,
+    order_id: int | None = None,
+    subscription_id: int | None = None,
+) -> Invoice:
+    """Issue an invoice on the vendor's date (P3), with the next number of its series (I2)."""
+    vendor = catalogue.vendor
+    issued_on = local_date(now, vendor.time_zone)
+    sequence = take_number(session, "invoice", issued_on.year)
+    gross = net_minor + tax_minor
+    invoice = Invoice(
+        account_id=account.id,
+        series="invoice",
+        year=issued_on.year,
+        sequence=sequence,
+        number=invoice_number(vendor.invoice_prefix, issued_on.year, sequence),
+        kind=kind,
+        order_id=order_id,
+        subscription_id=subscription_id,
+        issued_at=now,
+        issued_on=issued_on,
+        due_on=issued_on + timedelta(days=due_days),
+        currency=account.currency,
+        net_minor=net_minor,
+        tax_minor=tax_minor,
+        gross_minor=gross,
+        tax=dict(tax),
+        locale=account.locale,
+        seller=seller_snapshot(vendor),
+        buyer=dict(buyer),
+        payment_terms=account.payment_terms,
+        status=status,
+        paid_minor=gross if status == "paid" else 0,
+        paid_at=now if status == "paid" else None,
+    )
+    session.add(invoice)
+    session.flush()
+    session.add_all(
+        InvoiceLine(
+            invoice_id=invoice.id,
+            position=position,
+            kind=line.kind,
+            description=line.description,
+            item_id=line.item_id,
+            quantity=line.quantity,
+            unit_minor=line.unit_minor,
+            discount_basis_points=line.discount_basis_points,
+            days_left=line.days_left,
+            days=line.days,
+            period_starts_on=line.period_starts_on,
+            period_ends_on=line.period_ends_on,
+            net_minor=line.net_minor,
+            tax_rate=line.tax_rate,
+        )
+        for position, line in enumerate(lines, start=1)
+    )
+    session.flush()
+    return invoice
+
+
+def issue_order_invoice(
+    session: Session,
+    order: Order,
+    *,
+    account: Account,
+    catalogue: Catalogue,
+    status: str,
+    now: datetime,
+) -> Invoice:
+    """The invoice of a settled order (I3): line by line what was shown and charged (Q2)."""
+    lines = session.scalars(
+        select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
+    ).all()
+    labels = item_labels(
+        session, [x.item_id for x in lines if x.item_id is not None], catalogue, account.locale
+    )
+    rate = str(order.tax["rate"])
+    return issue_invoice(
+        session,
+        account=account,
+        catalogue=catalogue,
+        kind="order",
+        lines=[
+            DraftLine(
+                kind=line.kind,
+                description=labels.get(line.item_id or 0, ""),
+                item_id=line.item_id,
+                quantity=line.quantity,
+                unit_minor=line.unit_minor,
+                discount_basis_points=line.discount_basis_points,
+                days_left=line.days_left,
+                days=line.days,
+                period_starts_on=line.period_starts_on,
+                period_ends_on=line.period_ends_on,
+                net_minor=line.net_minor,
+                tax_rate=rate,
+            )
+            for line in lines
+        ],
+        net_minor=order.net_minor,
+        tax_minor=order.tax_minor,
+        tax=order.tax,
+        buyer=order.buyer,
+        status=status,
+        now=now,
+        order_id=order.id,
+    )
+
+
+def item_labels(
+    session: Session, item_ids: Iterable[int], catalogue: Catalogue, locale: str
+) -> dict[int, str]:
+    """What each subscription item is called in `locale`, for example 'Kanto CRM Pro'."""
+    rows = session.execute(
+        select(SubscriptionItem.id, Product.key, Plan.key, AddOn.key, AddOn.package_key)
+        .join(Subscription, Subscription.id == SubscriptionItem.subscription_id)
+        .join(Product, Product.id == Subscription.product_id)
+        .outerjoin(Plan, Plan.id == SubscriptionItem.plan_id)
+        .outerjoin(AddOn, AddOn.id == SubscriptionItem.add_on_id)
+        .where(SubscriptionItem.id.in_(list(item_ids)))
+    )
+    return {row[0]: label_of(catalogue, row[1], row[2], row[3], row[4], locale) for row in rows}

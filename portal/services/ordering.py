@@ -1,0 +1,182 @@
+"""Placing an order: once, whatever the clicks (Q4), for exactly what was shown (Q2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.errors import DomainError
+from portal.domain.money import Money
+from portal.domain.orders import OrderStatus
+from portal.domain.payment_methods import refusal_of
+from portal.domain.periods import local_date
+from portal.domain.quotes import PricedQuote, require_open, terms_key
+from portal.models import (
+    Cart,
+    Checkout,
+    Order,
+    OrderLine,
+    PaymentMethod,
+)
+from portal.queries.quotes import get_account_buying, get_quote
+from portal.queries.subscriptions import list_subscription_states
+from portal.services.attempts import reserve_attempt
+from portal.services.audit import Actor, record
+from portal.services.locks import lock_account
+from portal.services.numbering import take_number
+from portal.services.quoting import load_quote, preview_quote
+from portal.services.renewals import renew_due_of_account
+from portal.services.snapshots import buyer_snapshot, tax_snapshot
+
+__all__ = ["PlacedOrder", "place_order"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """The order of a quote; `attempt_id` is set for the one caller that is to collect now."""
+
+    order_id: int
+    attempt_id: int | None
+    created: bool
+
+
+def place_order(
+    session: Session,
+    account_id: int,
+    quote_id: int,
+    *,
+    shown: str,
+    catalogue: Catalogue,
+    actor: Actor,
+    now: datetime,
+) -> PlacedOrder:
+    """Place the quote's order for the terms of key `shown`, and reserve its first attempt.
+
+    A second call finds the order of the first (Q4). Nothing is collected here: the caller commits
+    and then collects. DomainError: quote_unknown, quote_declined|expired|superseded|accepted,
+    terms_changed (the amount is not what was shown), checkout_incomplete, method_missing,
+    prepaid_card, expired_card, bank_transfer.
+    """
+    account = lock_account(session, account_id)
+    quote = load_quote(session, account_id, quote_id)
+    existing = session.scalars(
+        select(Order).where(
+            Order.quote_id == quote.id, Order.status.not_in(("failed", "abandoned"))
+        )
+    ).one_or_none()
+    if existing is not None:
+        return PlacedOrder(existing.id, None, created=False)
+
+    renew_due_of_account(session, account, catalogue=catalogue, now=now)
+    today = local_date(now, account.time_zone)
+    require_open(quote.status, quote.valid_until, today)
+    if account.payment_terms != "automatic":
+        raise DomainError("bank_transfer")
+    checkout = session.scalars(select(Checkout).where(Checkout.quote_id == quote.id)).one_or_none()
+    if checkout is None or not checkout.completed:
+        raise DomainError("checkout_incomplete")
+
+    connection = session.connection()
+    buyer = get_account_buying(connection, account_id)
+    row = get_quote(connection, account_id, quote_id)
+    assert row is not None
+    states = list_subscription_states(connection, account_id)
+    priced = preview_quote(row.lines, states, buyer, catalogue, today)
+    if terms_key(priced) != shown:
+        raise DomainError("terms_changed")
+    gross = priced.totals.gross
+    method = _method(session, account_id, checkout, gross, today)
+
+    year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
+    order = Order(
+        account_id=account_id,
+        quote_id=quote.id,
+        number=f"O-{year}-{take_number(session, 'order', year):05d}",
+        status=OrderStatus.PLACED,
+        currency=gross.currency,
+        net_minor=priced.totals.net.minor,
+        tax_minor=priced.totals.tax.minor,
+        gross_minor=gross.minor,
+        tax=tax_snapshot(priced.tax, priced.totals),
+        buyer=buyer_snapshot(buyer),
+        contact=_contact(checkout),
+        placed_at=now,
+        placed_on=today,
+        placed_by_id=actor.person_id,
+    )
+    session.add(order)
+    session.flush()
+    _add_lines(session, order, priced)
+    quote.status = "accepted"
+    quote.closed_at = now
+    quote.version += 1
+    if quote.cart_id is not None:
+        cart = session.get(Cart, quote.cart_id)
+        if cart is not None and cart.status == "open":
+            cart.status, cart.changed_at = "ordered", now
+    attempt = None
+    if method is not None:
+        attempt = reserve_attempt(
+            session,
+            account_id=account_id,
+            order_id=order.id,
+            method=method,
+            amount_minor=order.gross_minor,
+            currency=order.currency,
+            key=f"pi:order-{order.id}:1",
+            now=now,
+        )
+    record(session, "order_placed", actor=actor, now=now, account_id=account_id,
+           subject=order.number,
+           new={"quote": quote.number, "gross_minor": gross.minor, "currency": gross.currency})  # fmt: skip
+    session.flush()
+    return PlacedOrder(order.id, attempt.id if attempt else None, created=True)
+
+
+def _method(
+    session: Session, account_id: int, checkout: Checkout, gross: Money, today: date
+) -> PaymentMethod | None:
+    if gross.is_zero:
+        return None
+    method = session.get(PaymentMethod, checkout.payment_method_id or 0)
+    if method is None or method.account_id != account_id or method.removed_at is not None:
+        raise DomainError("method_missing")
+    refusal = refusal_of(method.funding, method.expires_year, method.expires_month, today)
+    if refusal is not None:
+        raise DomainError(refusal)
+    return method
+
+
+def _contact(checkout: Checkout) -> dict[str, Any]:
+    return {
+        "member_id": checkout.contact_member_id,
+        "name": checkout.contact_name,
+        "email": checkout.contact_email,
+    }
+
+
+def _add_lines(session: Session, order: Order, priced: PricedQuote) -> None:
+    session.add_all(
+        OrderLine(
+            order_id=order.id,
+            position=line.position,
+            kind=line.kind,
+            item_id=line.item_id,
+            price_id=line.price_id,
+            quantity=line.quantity,
+            unit_minor=line.unit_price.minor,
+            discount_basis_points=line.discount_basis_points,
+            days_left=line.days_left,
+            days=line.days,
+            period_starts_on=order.placed_on if line.period else None,
+            period_ends_on=line.period.end if line.period else None,
+            net_minor=line.net.minor,
+        )
+        for line in priced.lines
+    )
+    session.flush()

@@ -1,0 +1,309 @@
+"""What follows from what the provider said of a charge: granted, waiting, failed (Q3, M1, M2, M4).
+
+Every path (the checkout's own call, the return address, the webhook, the worker's look-up) ends
+here, so it does not matter which comes first, or twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.errors import DomainError
+from portal.domain.orders import AttemptStatus, OrderStatus, next_attempt_status
+from portal.models import (
+    Account,
+    Checkout,
+    Invoice,
+    Order,
+    Payment,
+    PaymentAttempt,
+    Person,
+    Quote,
+)
+from portal.payments.gateway import ChargeOutcome, ChargeStatus
+from portal.services.audit import Actor, record
+from portal.services.granting import grant_order
+from portal.services.invoicing import issue_order_invoice
+from portal.services.locks import lock_account
+from portal.services.outbox import enqueue_mail, open_desk_task
+from portal.services.quoting import release_subjects
+from portal.services.receipts import send_receipt
+
+__all__ = ["mark_unknown", "settle_charge", "settle_free_order"]
+
+GATEWAY = Actor("gateway", "")
+
+
+def settle_charge(
+    session: Session,
+    attempt_id: int,
+    outcome: ChargeOutcome,
+    *,
+    catalogue: Catalogue,
+    now: datetime,
+) -> None:
+    """Apply the provider's word on an attempt; the same or older news change nothing (M2)."""
+    attempt, payment, account = _locked(session, attempt_id)
+    if attempt.gateway_ref is None and outcome.ref:
+        attempt.gateway_ref = outcome.ref
+    if outcome.reversed and attempt.status == AttemptStatus.SUCCEEDED:
+        _reverse(session, payment, now)
+        return
+    status = next_attempt_status(attempt.status, outcome.status.value)
+    if status is None:
+        session.flush()
+        return
+    was = attempt.status
+    attempt.status = status
+    attempt.action_url = outcome.action_url if status is AttemptStatus.REQUIRES_ACTION else ""
+    attempt.decline_code, attempt.advice_code = outcome.decline_code, outcome.advice_code
+    if status not in (AttemptStatus.REQUIRES_ACTION, AttemptStatus.PROCESSING):
+        attempt.settled_at = now
+    order = session.get(Order, payment.order_id) if payment.order_id is not None else None
+    if outcome.amount.minor != payment.amount_minor or outcome.amount.currency != payment.currency:
+        # Money of another amount is never called payment of this one; people look at it.
+        open_desk_task(session, "charge_differs", dedupe_key=f"charge_differs:{attempt.id}",
+                       details={"attempt_id": attempt.id, "ref": outcome.ref}, now=now,
+                       account_id=account.id)  # fmt: skip
+        return
+    if outcome.status is ChargeStatus.REQUIRES_ACTION:
+        _needs_action(session, order, account, now)
+    elif outcome.status is ChargeStatus.PROCESSING:
+        payment.status = "pending"
+        _settled(session, order, account, payment, catalogue, "pending", now)
+    elif outcome.status is ChargeStatus.SUCCEEDED:
+        payment.status, payment.settled_at = "succeeded", now
+        _settled(session, order, account, payment, catalogue, "paid", now)
+        if outcome.reversed:  # the first news of the money is that it came and went (M4)
+            _reverse(session, payment, now)
+    else:
+        payment.status, payment.settled_at = "failed", now
+        if order is not None:
+            _order_failed(session, order, account, payment, attempt, was, now)
+        else:
+            _invoice_unpaid(session, account, payment, attempt, now)
+    if outcome.reversed and status is AttemptStatus.SUCCEEDED:
+        _reverse(session, payment, now)  # late news: it came, and was taken back since
+    session.flush()
+
+
+def mark_unknown(session: Session, attempt_id: int, now: datetime) -> None:
+    """The call's outcome is not known: the worker looks it up with the same key (M1)."""
+    attempt, _payment, _account = _locked(session, attempt_id)
+    if attempt.status == AttemptStatus.RESERVED:
+        attempt.status = AttemptStatus.UNKNOWN
+    session.flush()
+
+
+def settle_free_order(
+    session: Session, order_id: int, *, catalogue: Catalogue, now: datetime
+) -> None:
+    """An order of nothing to pay is granted without a charge."""
+    order = session.get(Order, order_id)
+    if order is None:
+        raise DomainError("order_unknown")
+    account = lock_account(session, order.account_id)
+    session.refresh(order)
+    if order.gross_minor == 0:
+        _grant(session, order, account, None, catalogue, "paid", now)
+
+
+def _locked(session: Session, attempt_id: int) -> tuple[PaymentAttempt, Payment, Account]:
+    account_id = session.scalars(
+        select(Payment.account_id)
+        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
+        .where(PaymentAttempt.id == attempt_id)
+    ).one()
+    account = lock_account(session, account_id)
+    attempt = session.scalars(
+        select(PaymentAttempt).where(PaymentAttempt.id == attempt_id).with_for_update()
+    ).one()
+    payment = session.get(Payment, attempt.payment_id)
+    assert payment is not None
+    return attempt, payment, account
+
+
+def _grant(
+    session: Session,
+    order: Order | None,
+    account: Account,
+    payment: Payment | None,
+    catalogue: Catalogue,
+    status: str,
+    now: datetime,
+) -> None:
+    if order is None:
+        return
+    invoice = session.scalars(
+        select(Invoice).where(Invoice.order_id == order.id).with_for_update()
+    ).one_or_none()
+    if invoice is not None:  # granted when the debit was accepted; now it is settled
+        if status == "paid" and invoice.status != "paid":
+            invoice.status, invoice.paid_at = "paid", now
+            invoice.paid_minor = invoice.gross_minor
+        return
+    if order.status in (OrderStatus.FAILED, OrderStatus.ABANDONED):
+        if _was_ordered_again(session, order):
+            # The quote has one effect (Q4): this money is too much, people give it back.
+            open_desk_task(session, "paid_twice", dedupe_key=f"paid_twice:{order.id}",
+                           details={"order": order.number}, now=now,
+                           account_id=account.id)  # fmt: skip
+            return
+        # Collected after we had given up: the money came, so the customer gets what it is for.
+        record(session, "order_revived", actor=GATEWAY, now=now, account_id=account.id,
+               subject=order.number)  # fmt: skip
+    invoice = issue_order_invoice(
+        session, order, account=account, catalogue=catalogue, status=status, now=now
+    )
+    if payment is not None:
+        payment.invoice_id = invoice.id
+    grant_order(session, order, account, catalogue, now)
+    quote = session.get(Quote, order.quote_id)
+    if quote is not None and quote.status != "accepted":
+        quote.status, quote.closed_at = "accepted", now
+        quote.version += 1
+    release_subjects(session, order.quote_id)
+    record(session, "order_paid", actor=GATEWAY if payment else Actor("system", ""), now=now,
+           account_id=account.id, subject=order.number,
+           new={"invoice": invoice.number, "gross_minor": invoice.gross_minor,
+                "currency": invoice.currency})  # fmt: skip
+    send_receipt(session, order, invoice, account, payment, now)
+
+
+def _was_ordered_again(session: Session, order: Order) -> bool:
+    other = select(Order.id).where(
+        Order.quote_id == order.quote_id,
+        Order.id != order.id,
+        Order.status.not_in((OrderStatus.FAILED, OrderStatus.ABANDONED)),
+    )
+    return session.scalars(other).first() is not None
+
+
+def _needs_action(session: Session, order: Order | None, account: Account, now: datetime) -> None:
+    if order is None or order.status != OrderStatus.PLACED:
+        return
+    order.status = OrderStatus.REQUIRES_ACTION
+    order.version += 1
+
+
+def _settled(
+    session: Session,
+    order: Order | None,
+    account: Account,
+    payment: Payment,
+    catalogue: Catalogue,
+    status: str,
+    now: datetime,
+) -> None:
+    """An order is granted and invoiced; an invoice that was issued before is paid (I3)."""
+    if order is not None:
+        _grant(session, order, account, payment, catalogue, status, now)
+        return
+    invoice = _invoice_of(session, payment)
+    if invoice is None or invoice.status == "paid":
+        return
+    invoice.status = status
+    if status == "paid":
+        invoice.paid_minor, invoice.paid_at = invoice.gross_minor, now
+        record(session, "invoice_paid", actor=GATEWAY, now=now, account_id=account.id,
+               subject=invoice.number,
+               new={"gross_minor": invoice.gross_minor, "currency": invoice.currency})  # fmt: skip
+
+
+def _invoice_of(session: Session, payment: Payment) -> Invoice | None:
+    if payment.invoice_id is None:
+        return None
+    return session.scalars(
+        select(Invoice).where(Invoice.id == payment.invoice_id).with_for_update()
+    ).one_or_none()
+
+
+def _invoice_unpaid(
+    session: Session, account: Account, payment: Payment, attempt: PaymentAttempt, now: datetime
+) -> None:
+    """A renewal that could not be collected: the invoice stays open and people are told (M5)."""
+    invoice = _invoice_of(session, payment)
+    if invoice is None or invoice.status == "paid":
+        return
+    invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
+    reason = {"code": attempt.decline_code or attempt.status, "advice": attempt.advice_code}
+    record(session, "payment_failed", actor=GATEWAY, now=now, account_id=account.id,
+           subject=invoice.number, new=reason)  # fmt: skip
+    open_desk_task(session, "renewal_unpaid", dedupe_key=f"renewal_unpaid:{payment.id}",
+                   details={"invoice": invoice.number, **reason}, now=now,
+                   account_id=account.id)  # fmt: skip
+
+
+def _order_failed(
+    session: Session,
+    order: Order,
+    account: Account,
+    payment: Payment,
+    attempt: PaymentAttempt,
+    was: str,
+    now: datetime,
+) -> None:
+    """Nothing is granted or lost: the quote is open again, with what was chosen (Q1)."""
+    reason = {"code": attempt.decline_code or attempt.status, "advice": attempt.advice_code}
+    if order.status in (OrderStatus.PAID, OrderStatus.DONE):
+        _debit_failed_later(session, order, account, now)
+        return
+    order.status = (
+        OrderStatus.ABANDONED if attempt.status == AttemptStatus.CANCELLED else OrderStatus.FAILED
+    )
+    order.failure = reason
+    order.version += 1
+    _reopen_quote(session, order, now)
+    record(session, "payment_failed", actor=GATEWAY, now=now, account_id=account.id,
+           subject=order.number, new=reason)  # fmt: skip
+    if was != AttemptStatus.RESERVED:
+        # The person was not looking any more: say by mail what the screen could not.
+        placer = session.get(Person, order.placed_by_id)
+        if placer is not None and order.status == OrderStatus.FAILED:
+            enqueue_mail(session, "order_failed", recipient=placer.email, locale=placer.locale,
+                         now=now, account_id=account.id, dedupe_key=f"order_failed:{attempt.id}",
+                         payload={"order_number": order.number, "order_id": order.id,
+                                  "reason": reason["code"]})  # fmt: skip
+
+
+def _reopen_quote(session: Session, order: Order, now: datetime) -> None:
+    quote = session.get(Quote, order.quote_id)
+    if quote is not None and quote.status == "accepted":
+        quote.status, quote.closed_at = "open", None
+        quote.version += 1
+    checkout = session.scalars(
+        select(Checkout).where(Checkout.quote_id == order.quote_id)
+    ).one_or_none()
+    if checkout is not None:
+        checkout.completed = False
+        checkout.changed_at = now
+
+
+def _debit_failed_later(session: Session, order: Order, account: Account, now: datetime) -> None:
+    """A debit that fails after it was accepted reopens the invoice (Q3, M4)."""
+    invoice = session.scalars(
+        select(Invoice).where(Invoice.order_id == order.id).with_for_update()
+    ).one_or_none()
+    if invoice is not None:
+        invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
+        open_desk_task(session, "debit_failed", dedupe_key=f"debit_failed:{invoice.id}",
+                       details={"invoice": invoice.number, "order": order.number}, now=now,
+                       account_id=account.id)  # fmt: skip
+    record(session, "debit_failed", actor=GATEWAY, now=now, account_id=account.id,
+           subject=order.number)  # fmt: skip
+
+
+def _reverse(session: Session, payment: Payment, now: datetime) -> None:
+    if payment.status == "reversed":
+        return
+    payment.status = "reversed"
+    invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+    if invoice is not None:
+        invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
+    record(session, "payment_reversed", actor=GATEWAY, now=now, account_id=payment.account_id,
+           subject=invoice.number if invoice else "")  # fmt: skip
+    session.flush()

@@ -1,0 +1,32 @@
+"""Forgetting what was only needed for a while; nothing of money, licences or the audit is here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_
+from sqlalchemy.orm import Session
+
+from portal.models import Job, SignInLink, SignInSession
+
+__all__ = ["purge_finished"]
+
+_LINKS_KEPT = timedelta(days=1)
+_SESSIONS_KEPT = timedelta(days=30)
+_JOBS_KEPT = timedelta(days=30)
+
+
+def purge_finished(session: Session, *, now: datetime) -> None:
+    """Delete expired sign-in links, sessions that are long over, and jobs that are long done."""
+    sessions_before = now - _SESSIONS_KEPT
+    for statement in (
+        delete(SignInLink).where(SignInLink.expires_at < now - _LINKS_KEPT),
+        delete(SignInSession).where(
+            or_(
+                SignInSession.ended_at < sessions_before,
+                SignInSession.expires_at < sessions_before,
+            )
+        ),
+        delete(Job).where(Job.status == "done", Job.finished_at < now - _JOBS_KEPT),
+    ):
+        session.execute(statement.execution_options(synchronize_session=False))

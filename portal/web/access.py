@@ -1,0 +1,87 @@
+"""Every route declares its permission, or that it is public (rule 7 of the road)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Flask, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from portal.domain.permissions import Permission, StaffRole, is_allowed
+from portal.web.signed_in import signed_in
+
+__all__ = ["access_of", "check_every_route_declares", "enforce", "public", "requires", "signed_in_only",
+           "staff_only"]  # fmt: skip
+
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+_ATTRIBUTE = "portal_access"
+PUBLIC, SIGNED_IN, STAFF = "public", "signed_in", "staff"
+
+
+def _declare(access: str) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        setattr(view, _ATTRIBUTE, access)
+        return view
+
+    return mark
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """The route is for members of the current account that have `permission`."""
+    return _declare(permission.value)
+
+
+def public(view: View) -> View:
+    """The route is for everyone, signed in or not."""
+    return _declare(PUBLIC)(view)
+
+
+def signed_in_only(view: View) -> View:
+    """The route is for any signed-in person and shows nothing of an account."""
+    return _declare(SIGNED_IN)(view)
+
+
+def staff_only(view: View) -> View:
+    """The route is for the vendor's staff (the desk)."""
+    return _declare(STAFF)(view)
+
+
+def access_of(view: Callable[..., ResponseReturnValue]) -> str | None:
+    """What `view` declares, or None."""
+    return getattr(view, _ATTRIBUTE, None)
+
+
+def check_every_route_declares(app: Flask) -> None:
+    """Refuse to start an app in which a route forgot to say who may use it."""
+    forgot = sorted(
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if access_of(app.view_functions[rule.endpoint]) is None
+    )
+    if forgot:
+        raise RuntimeError(f"routes without a declared permission: {', '.join(forgot)}")
+
+
+def enforce() -> ResponseReturnValue | None:
+    """Before every request: let through, ask to sign in, or refuse with the 403 page."""
+    if request.endpoint is None:
+        return None  # 404 and 405 are answered by the error pages
+    access = access_of(current_app.view_functions[request.endpoint])
+    if access == PUBLIC:
+        return None
+    who = signed_in()
+    if who is None:
+        wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+        if request.htmx:  # type: ignore[attr-defined]
+            return "", 401, {"HX-Redirect": url_for("auth.sign_in")}
+        return redirect(url_for("auth.sign_in", next=wanted), 303)
+    if access == SIGNED_IN:
+        return None
+    if access == STAFF:
+        return None if who.staff_role in {role.value for role in StaffRole} else abort(403)
+    if who.account is None or who.role is None or who.member_status is None:
+        return redirect(url_for("auth.accounts"), 303)
+    if not is_allowed(who.role, who.member_status, Permission(access)):
+        abort(403)
+    return None

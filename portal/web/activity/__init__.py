@@ -1,0 +1,1 @@
+"""Who did what, when, with old and new values."""

@@ -1,0 +1,224 @@
+"""Audit events in words: one sentence an action, and what changed from what to what.
+
+A test holds that every action that the services record has its sentence here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from portal import formats
+from portal.domain.catalogue import Catalogue
+from portal.domain.labels import label_of
+from portal.domain.money import Money
+from portal.queries.activity import Event, ItemKeys
+
+__all__ = ["FIELDS", "GROUPS", "SENTENCES", "Change", "Entry", "actions_of", "ids_in", "tell"]
+
+GROUPS: dict[str, Any] = {
+    "licences": _l("Licences"),
+    "buying": _l("Quotes and orders"),
+    "money": _l("Payments and invoices"),
+    "people": _l("People"),
+    "details": _l("Account details"),
+}
+
+# Action code: (group, sentence). The sentence may use %(actor)s, %(subject)s, %(item)s, %(member)s.
+SENTENCES: dict[str, tuple[str, Any]] = {
+    "seats_added": ("licences", _l("%(actor)s added licences for %(item)s with order %(subject)s.")),
+    "licence_assigned": ("licences", _l("%(member)s got a licence for %(item)s.")),
+    "licence_freed": ("licences", _l("%(member)s gave back a licence for %(item)s.")),
+    "trial_started": ("licences", _l("The trial of %(subject)s began.")),
+    "subscription_started": ("licences", _l("The subscription to %(subject)s began.")),
+    "subscription_renewed": ("licences", _l("The subscription to %(subject)s was renewed.")),
+    "cart_saved": ("buying", _l("%(actor)s saved a cart.")),
+    "quote_created": ("buying", _l("%(actor)s made quote %(subject)s.")),
+    "quote_accepted": ("buying", _l("%(actor)s accepted quote %(subject)s.")),
+    "quote_declined": ("buying", _l("%(actor)s declined quote %(subject)s.")),
+    "quote_expired": ("buying", _l("Quote %(subject)s expired.")),
+    "quote_superseded": ("buying", _l("%(actor)s replaced quote %(subject)s with a new one.")),
+    "order_placed": ("buying", _l("%(actor)s placed order %(subject)s.")),
+    "order_paid": ("buying", _l("Order %(subject)s was paid.")),
+    "order_done": ("buying", _l("Order %(subject)s is done: the licences can be used.")),
+    "order_revived": ("buying", _l("Order %(subject)s was paid after all, and goes on.")),
+    "order_abandoned": ("buying", _l("%(actor)s gave up order %(subject)s; nothing was charged.")),
+    "payment_failed": ("money", _l("The payment of order %(subject)s failed; nothing was charged.")),
+    "payment_received": ("money", _l("Invoice %(subject)s was paid.")),
+    "invoice_paid": ("money", _l("Invoice %(subject)s was paid.")),
+    "payment_reversed": ("money", _l("The payment of invoice %(subject)s was taken back by the bank.")),
+    "debit_failed": ("money", _l("The direct debit of order %(subject)s failed.")),
+    "invoice_issued": ("money", _l("Invoice %(subject)s was issued.")),
+    "payment_method_added": ("money", _l("%(actor)s added a payment method.")),
+    "payment_method_replaced": ("money", _l("%(actor)s replaced the payment method.")),
+    "payment_method_refused": ("money", _l("A new payment method was refused.")),
+    "payment_method_removed": ("money", _l("%(actor)s removed a payment method.")),
+    "admin_added": ("people", _l("%(actor)s added an admin with order %(subject)s.")),
+    "member_added": ("people", _l("%(actor)s added %(subject)s.")),
+    "member_invited": ("people", _l("%(actor)s invited %(subject)s.")),
+    "member_changed": ("people", _l("%(actor)s changed the role or status of %(member)s.")),
+    "member_deactivated": ("people", _l("%(actor)s deactivated %(subject)s.")),
+    "member_activated": ("people", _l("%(subject)s accepted the invitation.")),
+    "account_entered": ("people", _l("%(actor)s switched to this account.")),
+    "staff_created": ("people", _l("%(subject)s was added to the vendor’s staff.")),
+    "signed_in": ("people", _l("%(actor)s signed in.")),
+    "signed_out": ("people", _l("%(actor)s signed out.")),
+    "session_ended": ("people", _l("%(actor)s ended a session.")),
+    "sessions_ended": ("people", _l("%(actor)s ended the other sessions.")),
+    "account_created": ("details", _l("The account %(subject)s was set up.")),
+    "account_imported": ("details", _l("The account %(subject)s was imported.")),
+    "billing_details_changed": ("details", _l("%(actor)s changed the billing details.")),
+    "catalogue_synced": ("details", _l("The catalogue was brought up to date.")),
+}  # fmt: skip
+
+FIELDS: dict[str, Any] = {
+    "address_line1": _l("Address"), "address_line2": _l("Address, second line"),
+    "amount_minor": _l("Amount"), "billing_email": _l("Billing e-mail"),
+    "brand": _l("Card or bank"), "by": _l("Replaced by"), "city": _l("City"),
+    "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "email": _l("E-mail"),
+    "ends_on": _l("Ends on"), "gross_minor": _l("Total with VAT"), "invoice": _l("Invoice"),
+    "kind": _l("Kind"), "last4": _l("Last four digits"), "name": _l("Name"),
+    "plan": _l("Plan"), "postal_code": _l("Postcode"), "purchase_order": _l("Purchase order"),
+    "quote": _l("Quote"), "reason": _l("Reason"), "role": _l("Role"), "seats": _l("Licences"),
+    "starts_on": _l("Starts on"), "status": _l("Status"), "vat_number": _l("VAT number"),
+    "vat_status": _l("VAT number checked"), "code": _l("Reason"), "decline_code": _l("Reason"),
+}  # fmt: skip
+# What only helps to find a name, or stands beside an amount, is no row of its own.
+_SILENT = {"currency"}
+
+_VALUES: dict[str, Any] = {
+    "admin": _l("Admin"), "billing_admin": _l("Billing admin"), "member": _l("Member"),
+    "active": _l("Active"), "deactivated": _l("Deactivated"), "invited": _l("Invited"),
+    "card": _l("Card"), "sepa_debit": _l("SEPA direct debit"),
+    "bank_transfer": _l("Bank transfer"), "valid": _l("Valid"), "invalid": _l("Invalid"),
+    "unchecked": _l("Not checked yet"), "none": _l("None"), "declined": _l("Declined"),
+    "insufficient_funds": _l("Not enough money on the account"),
+    "expired_card": _l("The card has expired"),
+    "authentication_failed": _l("Not confirmed with the bank"), "paid": _l("Paid"),
+    "pending": _l("Being collected"), "abandoned": _l("Given up"),
+}  # fmt: skip
+_CODED = {"role", "status", "kind", "vat_status", "reason", "code", "decline_code"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value: what it was and what it became; `before` is None where there was nothing."""
+
+    label: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as the page shows it."""
+
+    at: datetime
+    sentence: str
+    changes: tuple[Change, ...]
+    by: str
+
+
+def actions_of(group: str) -> set[str]:
+    """The action codes of a group."""
+    return {action for action, (its_group, _sentence) in SENTENCES.items() if its_group == group}
+
+
+def ids_in(events: Iterable[Event], key: str) -> set[int]:
+    """The ids that the events record under `key`."""
+    found = ((values or {}).get(key) for each in events for values in (each.old, each.new))
+    return {value for value in found if isinstance(value, int)}
+
+
+def tell(
+    event: Event,
+    items: Mapping[int, ItemKeys],
+    names: Mapping[int, str],
+    catalogue: Catalogue,
+    locale: str,
+    currency: str,
+) -> Entry:
+    """`event` in the language of the request."""
+    known = {**(event.old or {}), **(event.new or {})}
+    by = _actor(event)
+    keys = items.get(known.get("item_id") or 0)
+    item = _("a product")
+    if keys is not None:
+        item = label_of(
+            catalogue, keys.product_key, keys.plan_key, keys.add_on_key, keys.package_key, locale
+        )
+    if event.action in SENTENCES:
+        words = SENTENCES[event.action][1]
+    else:
+        words = _l("%(actor)s did something that this page has no words for yet.")
+    sentence = str(words) % {
+        "actor": by,
+        "subject": _subject(event, catalogue, locale),
+        "item": item,
+        "member": names.get(known.get("member_id") or 0, event.subject or _("a person")),
+    }
+    return Entry(
+        event.at, sentence[:1].upper() + sentence[1:], _changes(event, locale, currency), by
+    )
+
+
+def _subject(event: Event, catalogue: Catalogue, locale: str) -> str:
+    keys: Collection[str] = [product.key for product in catalogue.products]
+    if event.subject in keys:
+        return catalogue.product(event.subject).name.in_(locale)
+    return event.subject
+
+
+def _actor(event: Event) -> str:
+    if event.actor_name:
+        return event.actor_name
+    if event.actor_kind == "gateway":
+        return _("the payment provider")
+    if event.actor_kind == "staff":
+        return _("our staff")
+    if event.actor_kind == "system":
+        return _("the portal")
+    return _("somebody")
+
+
+def _changes(event: Event, locale: str, currency: str) -> tuple[Change, ...]:
+    old, new = event.old or {}, event.new or {}
+    money_in = str(new.get("currency") or old.get("currency") or currency)
+    changes = []
+    for key in dict.fromkeys((*old, *new)):
+        if key in _SILENT or key.endswith("_id"):
+            continue
+        before = _value(key, old[key], locale, money_in) if key in old else None
+        after = _value(key, new[key], locale, money_in) if key in new else None
+        if before != after:
+            label = str(FIELDS.get(key, key.replace("_", " ")))
+            changes.append(Change(label, before, after))
+    return tuple(changes)
+
+
+def _value(key: str, value: Any, locale: str, currency: str) -> str:
+    if value is None or value == "":
+        return _("nothing")
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int):
+        if key.endswith("_minor"):
+            return formats.format_money(Money(value, currency), locale)
+        return formats.format_integer(value, locale)
+    if key.endswith("_on") and isinstance(value, str):
+        try:
+            return formats.format_day(date.fromisoformat(value), locale)
+        except ValueError:
+            return value
+    if key == "country":
+        return formats.format_country(str(value), locale)
+    if key in _CODED and value in _VALUES:
+        return str(_VALUES[value])
+    if isinstance(value, list):
+        return ", ".join(_value(key, each, locale, currency) for each in value)
+    return str(value)

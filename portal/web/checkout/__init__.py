@@ -1,0 +1,1 @@
+"""The checkout: payment step and service order."""

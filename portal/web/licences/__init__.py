@@ -1,0 +1,1 @@
+"""The licences page, and adding seats."""

@@ -1,0 +1,32 @@
+"""Why a payment was declined, in the customer's words, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+__all__ = ["decline_sentence"]
+
+_SENTENCES: dict[str, Any] = {
+    "insufficient_funds": _l("There is not enough money on the card or account."),
+    "expired_card": _l("The card has expired."),
+    "prepaid_card": _l("Prepaid cards are not accepted."),
+    "lost_card": _l("The bank declined the card. Use another one."),
+    "stolen_card": _l("The bank declined the card. Use another one."),
+    "incorrect_cvc": _l("The security code of the card is not right."),
+    "processing_error": _l("The bank could not process the payment. Try again in a moment."),
+    "authentication_failed": _l("The payment was not confirmed with the bank."),
+    "authentication_required": _l("The bank wants you to confirm the payment."),
+    "cancelled": _l("The payment was cancelled."),
+    "debit_not_authorized": _l("The account's bank did not allow the debit."),
+    "sepa_limit": _l("One SEPA debit can be at most €10,000. Use a card for this amount."),
+    "gateway_not_configured": _l("Payments are not set up yet. Please contact support."),
+}
+_GENERIC = _l("The bank declined the payment without giving a reason.")
+
+
+def decline_sentence(failure: Mapping[str, Any]) -> str:
+    """The reason of a failed payment as a sentence."""
+    return str(_SENTENCES.get(str(failure.get("code")), _GENERIC))

@@ -1,0 +1,113 @@
+"""An order's page: how far it is, what to do if it is not paid, and the way back from the bank."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from portal.db import transaction
+from portal.domain.labels import label_of
+from portal.domain.orders import UNRESOLVED
+from portal.domain.permissions import Permission
+from portal.payments.gateway import Patience
+from portal.queries.orders import OrderLineRow, OrderRow, get_order
+from portal.services.collecting import abandon_attempt, refresh_attempt
+from portal.web.access import requires
+from portal.web.locale import speech
+from portal.web.orders.declines import decline_sentence
+from portal.web.pages import respond, see_other
+from portal.web.signed_in import account, parts, read_connection, stop_reading
+
+blueprint = Blueprint("orders", __name__, url_prefix="/orders/<int:order_id>")
+
+
+@blueprint.get("")
+@requires(Permission.SEE_MONEY)
+def show(order_id: int) -> ResponseReturnValue:
+    """Placed, paid, provisioning, done; or what happened instead and what to do."""
+    order, lines = _order(order_id)
+    locale, catalogue = speech().locale, parts().catalogue
+    named = [
+        (
+            label_of(
+                catalogue, line.product_key or "", line.plan_key, line.add_on_key,
+                line.package_key, locale,
+            ),
+            line,
+        )
+        for line in lines
+    ]  # fmt: skip
+    return respond(
+        "orders/show.html",
+        "orders/_progress.html",
+        order=order,
+        lines=named,
+        unresolved=order.status in UNRESOLVED,
+        decline=decline_sentence(order.failure) if order.failure else None,
+        processing_hours=catalogue.policy.order_processing_hours,
+    )
+
+
+@blueprint.get("/return")
+@requires(Permission.BUY)
+def back_from_bank(order_id: int) -> ResponseReturnValue:
+    """The return address of the bank's page: idempotent, and it trusts nothing that it is told."""
+    order, _lines = _order(order_id)
+    _refresh(order)
+    return see_other(url_for("orders.show", order_id=order_id))
+
+
+@blueprint.post("/check")
+@requires(Permission.BUY)
+def check(order_id: int) -> ResponseReturnValue:
+    """Ask the provider again, for those who do not want to wait for the worker."""
+    order, _lines = _order(order_id)
+    if not _refresh(order):
+        flash(_("The payment is still being checked. Nothing is charged twice."), "info")
+    return see_other(url_for("orders.show", order_id=order_id))
+
+
+@blueprint.post("/abandon")
+@requires(Permission.BUY)
+def abandon(order_id: int) -> ResponseReturnValue:
+    """Give an unresolved payment up; it is cancelled at the provider first (Q1)."""
+    order, _lines = _order(order_id)
+    here = parts()
+    if order.attempt_id is not None and order.status in UNRESOLVED:
+        stop_reading()
+        settled = abandon_attempt(
+            transaction,
+            here.gateway,
+            order.attempt_id,
+            catalogue=here.catalogue,
+            public_url=here.settings.public_url,
+            patience=Patience.ON_SCREEN,
+            now=here.clock.now,
+        )
+        if not settled:
+            flash(_("The payment could not be cancelled yet. Try again in a moment."), "warn")
+    return see_other(url_for("orders.show", order_id=order_id))
+
+
+def _refresh(order: OrderRow) -> bool:
+    if order.attempt_id is None or order.status not in UNRESOLVED:
+        return True
+    here = parts()
+    stop_reading()
+    return refresh_attempt(
+        transaction,
+        here.gateway,
+        order.attempt_id,
+        catalogue=here.catalogue,
+        public_url=here.settings.public_url,
+        patience=Patience.ON_SCREEN,
+        now=here.clock.now,
+    )
+
+
+def _order(order_id: int) -> tuple[OrderRow, tuple[OrderLineRow, ...]]:
+    found = get_order(read_connection(), account().id, order_id)
+    if found is None:
+        abort(404)
+    return found

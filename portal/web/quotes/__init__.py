@@ -1,0 +1,1 @@
+"""Quotes: list, review, accept, decline."""

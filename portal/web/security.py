@@ -1,0 +1,65 @@
+"""The headers of every answer, errors included, and how far proxies are believed."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from portal.config import Settings
+
+__all__ = ["install"]
+
+# Chrome holds form-action against the redirect that follows a form, too: where cards are taken
+# by Stripe, the way to its payment page must be open.
+_STRIPE_PAGES = " https://checkout.stripe.com https://hooks.stripe.com"
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    form_action = "'self'" + (_STRIPE_PAGES if settings.stripe_secret_key else "")
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "font-src": "'self'",
+        "manifest-src": "'self'",
+        "form-action": form_action,
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # Links in mails hold tokens: other sites learn at most our origin.
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if settings.secure_cookies:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return headers
+
+
+def install(app: Flask) -> None:
+    """Put the headers on every answer and read what the trusted proxies say."""
+    settings: Settings = app.extensions["portal"].settings
+    headers = list(_headers(settings).items())
+
+    def protect(response: Response) -> Response:
+        for name, value in headers:
+            response.headers[name] = value
+        # What is on screen belongs to one person: nothing but assets is kept by a cache.
+        response.headers.setdefault("Cache-Control", "no-store")
+        if request.endpoint == "auth.link":  # its address is a secret
+            response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    app.after_request(protect)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=0, x_prefix=0
+        )

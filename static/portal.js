@@ -1,0 +1,61 @@
+/* Everything works without this file. It closes menus, moves the focus to error summaries and
+   shows what an htmx request was answered with when that was an error. */
+"use strict";
+(() => {
+  const openMenus = () => document.querySelectorAll("details[data-menu][open]");
+
+  document.addEventListener("click", (event) => {
+    for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("focusin", (event) => {
+    for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of openMenus()) {
+      const inside = menu.contains(document.activeElement);
+      menu.open = false;
+      if (inside) menu.querySelector("summary").focus();
+    }
+  });
+
+  const focusSummary = (root) => {
+    const summary = root.querySelector("[data-focus]");
+    if (summary) summary.focus();
+  };
+  document.addEventListener("DOMContentLoaded", () => focusSummary(document));
+  document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.target));
+
+  /* Our error answers say where they belong; anything else leaves the page as it is. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.status >= 400 && xhr.status !== 422) {
+      event.detail.shouldSwap = xhr.getResponseHeader("HX-Retarget") !== null;
+    }
+  });
+  const notAnswered = (event) => {
+    const { xhr } = event.detail;
+    if (xhr && xhr.status && xhr.getResponseHeader("HX-Retarget") !== null) return;
+    const notices = document.getElementById("notices");
+    const words = document.getElementById("no-answer");
+    if (notices && words) notices.replaceChildren(words.content.cloneNode(true));
+  };
+  document.addEventListener("htmx:responseError", notAnswered);
+  document.addEventListener("htmx:sendError", notAnswered);
+  document.addEventListener("htmx:timeout", notAnswered);
+
+  /* A second press while the first is under way does nothing (the server would not mind either). */
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    setTimeout(() => delete form.dataset.sent, 8000);
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+})();

@@ -1,0 +1,74 @@
+"""Pictures of every screen: `python -m tests.browser.screenshots [FOLDER] [--only WORD]`.
+
+At 320 and 1280 px, light and dark, in English and German. `docs/screenshot.png`, the picture of
+the README, is made with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.support.browser import launch_args, use_working_node
+
+use_working_node()
+
+from playwright.sync_api import Page, sync_playwright  # noqa: E402 - node is chosen first
+
+from tests.browser.screens import SCREENS, prepare, visit  # noqa: E402
+from tests.browser.server import DemoServer  # noqa: E402
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+README_SCREEN = "licences"
+WIDTHS = (320, 1280)
+SCHEMES = ("light", "dark")
+LOCALES = ("en", "de")
+
+
+def take(folder: Path, word: str, locales: tuple[str, ...] = LOCALES) -> int:
+    """Take the screens whose name contains `word`; how many pictures were made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with DemoServer() as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**launch_args())
+        places = prepare(browser, server.url)
+        for locale in locales:
+            screens = visit(
+                lambda: browser.new_context(base_url=server.url),
+                places, locale, lambda screen: word in screen.name,
+            )  # fmt: skip
+            for screen, page in screens:
+                for width in WIDTHS:
+                    for scheme in SCHEMES:
+                        _shoot(page, width, scheme)
+                        name = f"{screen.name}-{width}-{scheme}-{locale}.png"
+                        page.screenshot(path=folder / name, full_page=True)
+                        count += 1
+                if screen.name == README_SCREEN and locale == "en":
+                    _shoot(page, WIDTHS[-1], "light")
+                    page.screenshot(path=DOCS / "screenshot.png")
+        browser.close()
+    return count
+
+
+def _shoot(page: Page, width: int, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 800})
+
+
+def main(arguments: list[str]) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="screenshots", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=DOCS / "screenshots" / "gallery")
+    parser.add_argument("--only", default="", help="only screens with this word in their name")
+    parser.add_argument("--locale", choices=LOCALES, help="one language only")
+    chosen = parser.parse_args(arguments)
+    locales = (chosen.locale,) if chosen.locale else LOCALES
+    count = take(chosen.folder, chosen.only, locales)
+    print(f"{count} pictures of {len(SCREENS)} screens: {chosen.folder}")
+    return 0 if count else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""What a person does in the portal, for tests, accessibility walk and screenshots.
+
+Steps find their way by the form of the page (addresses, names of fields), not by its words, so the
+same steps work in every language, with and without JavaScript.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, expect
+
+__all__ = [
+    "FAILS_WHEN_CHARGED", "NEEDS_APPROVAL", "PREPAID", "WORKS", "add_licences", "body_of_mail",
+    "choose_language", "pay_with_new_card", "place_order", "present_total", "save_card",
+    "save_payment_step", "sign_in_as", "total_field",
+]  # fmt: skip
+
+WORKS = "4242424242424242"
+FAILS_WHEN_CHARGED = "4000000000000341"
+NEEDS_APPROVAL = "4000002760003184"
+PREPAID = "5105105105105100"
+
+
+def path_of(page: Page) -> str:
+    """The path of the page on screen."""
+    return urlsplit(page.url).path
+
+
+def sign_in_as(page: Page, email: str) -> None:
+    """Be the demo's person with this address."""
+    page.goto("/demo")
+    form = page.locator("form", has=page.locator(f"input[name=email][value='{email}']"))
+    form.locator("button").click()
+    page.wait_for_url(re.compile(r"/(licences|accounts|staff|desk)$"))
+
+
+def choose_language(page: Page, locale: str) -> None:
+    """Open the language menu of the page and choose; the page is the same afterwards."""
+    page.locator("details.menu:has(button[formaction])").locator("summary").click()
+    page.locator(f"button[formaction^='/languages/{locale}']").click()
+    expect(page.locator("html")).to_have_attribute("lang", locale)
+
+
+def total_field(page: Page, place: int = 0):  # type: ignore[no-untyped-def]
+    """The field of a new total on the page where licences are added."""
+    return page.locator("#seats input[name^=item_]").nth(place)
+
+
+def present_total(page: Page, place: int = 0) -> int:
+    """What stands in that field."""
+    return int(total_field(page, place).input_value())
+
+
+def add_licences(page: Page, more: int = 3) -> str:
+    """From the licences page to the review of a quote for `more` licences of the first product."""
+    page.goto("/licences")
+    page.locator("a.button.main[href$='/add']").first.click()
+    total_field(page).fill(str(present_total(page) + more))
+    page.locator("#seats button[value=save]").click()
+    page.wait_for_url(re.compile(r"/quotes/\d+$"))
+    return path_of(page)
+
+
+def save_card(page: Page, number: str) -> None:
+    """On the demo provider's page: save the card `number` and return to where one came from."""
+    page.wait_for_url(re.compile(r"/demo/pay/setups/"))
+    page.locator("input[name=number]").fill(number)
+    page.locator("input[name=expiry]").fill("12/34")
+    page.locator("input[name=cvc]").fill("123")
+    page.locator("#payment-form button[type=submit]").click()
+    page.wait_for_url(re.compile(r"/(checkout|billing)/[^?]*$"))
+
+
+def pay_with_new_card(page: Page, number: str) -> None:
+    """At the payment step: go and save another card, come back to the step."""
+    page.locator("button[name=action][value=method]").click()
+    save_card(page, number)
+    page.wait_for_url(re.compile(r"/checkout/\d+/payment$"))
+
+
+def save_payment_step(page: Page) -> None:
+    """From the payment step to the service order."""
+    page.locator("button[name=action][value=save]").click()
+    page.wait_for_url(re.compile(r"/checkout/\d+/service-order$"))
+
+
+def place_order(page: Page) -> str:
+    """Press the button that says the amount; the address of the order's page."""
+    page.locator("form[action$='/service-order'] button[type=submit]").click()
+    page.wait_for_url(re.compile(r"/orders/\d+$"))
+    return path_of(page)
+
+
+def body_of_mail(page: Page, recipient: str, subject_word: str) -> str:
+    """Open the newest mail to `recipient` with `subject_word` in its subject: its plain text."""
+    row = page.locator("tbody tr", has_text=recipient).filter(has_text=subject_word)
+    for _try in range(40):  # the worker delivers within a second or two
+        page.goto("/demo/mailbox")
+        if row.count():
+            break
+        page.wait_for_timeout(250)
+    row.first.locator("a").click()
+    return page.locator("pre.mail-text").inner_text()

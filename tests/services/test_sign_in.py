@@ -1,0 +1,106 @@
+"""The sign-in service on both databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.db import transaction
+from portal.domain.errors import DomainError
+from portal.models import AuditEvent, Member, OutboxMessage, Person, SignInSession
+from portal.services import sign_in
+from tests.conftest import NOW
+
+ADMIN = "giulia.ferrante@officine-valdarno.example"
+
+
+def _token(session: Session) -> str:
+    sign_in.send_link(session, ADMIN, address="http://x/sign-in", next_path="", now=NOW)
+    session.commit()
+    message = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id.desc())).first()
+    assert message
+    return str(message.payload["link"]).rpartition("/")[2]
+
+
+def test_a_link_works_once_under_twenty_simultaneous_presses(app: Flask, session: Session) -> None:
+    token = _token(session)
+
+    def press(_number: int) -> bool:
+        with app.app_context():
+            try:
+                with transaction() as own:
+                    sign_in.open_session(own, token, browser="", address="", now=NOW)
+            except DomainError as error:
+                assert error.code == "sign_in_link_invalid"
+                return False
+            return True
+
+    before = session.scalar(select(func.count(SignInSession.id))) or 0
+    session.rollback()
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(press, range(20))) == 1
+    assert session.scalar(select(func.count(SignInSession.id))) == before + 1
+
+
+def test_five_links_in_ten_minutes_are_the_most(session: Session) -> None:
+    def send(minutes: int) -> bool:
+        at = NOW + timedelta(minutes=minutes)
+        made = sign_in.send_link(session, ADMIN, address="x", next_path="", now=at)
+        session.flush()
+        return made is not None
+
+    assert [send(minute) for minute in range(6)] == [True] * 5 + [False]
+    assert send(11)
+
+
+def test_only_the_hash_of_a_token_is_kept_in_links_and_sessions(session: Session) -> None:
+    token = _token(session)
+    opened = sign_in.open_session(session, token, browser="b", address="a", now=NOW)
+    session.flush()
+    row = session.scalars(select(SignInSession).order_by(SignInSession.id.desc())).first()
+    assert row
+    assert row.token_hash != opened.token
+    assert len(row.token_hash) == 64
+    assert row.expires_at == NOW + timedelta(hours=12)
+
+
+def test_an_invited_member_becomes_active_and_it_is_recorded(session: Session) -> None:
+    member = session.scalars(
+        select(Member).join(Person, Person.id == Member.person_id).where(Person.email == ADMIN)
+    ).one()
+    member.status = "invited"
+    session.commit()
+    sign_in.open_session(session, _token(session), browser="", address="", now=NOW)
+    session.flush()
+    assert member.status == "active"
+    recorded = session.scalars(select(AuditEvent.action).order_by(AuditEvent.id.desc()).limit(2))
+    assert set(recorded) == {"member_activated", "signed_in"}
+
+
+def test_a_token_is_renewed_once_an_hour_by_one_request_only(session: Session) -> None:
+    opened = sign_in.open_session(session, _token(session), browser="", address="", now=NOW)
+    session.flush()
+    row = session.scalars(select(SignInSession).order_by(SignInSession.id.desc())).first()
+    assert row
+    assert sign_in.renew_token(session, row.id, now=NOW + timedelta(minutes=59)) is None
+    later = NOW + timedelta(hours=1)
+    renewed = sign_in.renew_token(session, row.id, now=later)
+    session.flush()
+    assert renewed not in (None, opened.token)
+    assert sign_in.renew_token(session, row.id, now=later) is None
+    session.refresh(row)
+    assert row.expires_at == later + timedelta(seconds=60)
+
+
+def test_a_foreign_account_cannot_be_entered(session: Session) -> None:
+    opened = sign_in.open_session(session, _token(session), browser="", address="", now=NOW)
+    session.flush()
+    row = session.scalars(select(SignInSession).order_by(SignInSession.id.desc())).first()
+    assert row
+    with pytest.raises(DomainError, match="account_unknown"):
+        sign_in.switch_account(session, row.id, opened.person_id, 10**9, now=NOW)

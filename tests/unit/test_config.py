@@ -1,0 +1,90 @@
+"""Settings: one clear line for every mistake, and no start in an unsafe state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portal.config import DEMO_CATALOG, ConfigMistakes, Mode, demo_settings, load_settings
+
+SECRET = "0f3a9c57b1e84d26a7c05e9183fb264d"
+GOOD = {
+    "DATABASE_URL": "postgresql://portal:pw@db.example/portal",
+    "SECRET_KEY": SECRET,
+    "PUBLIC_URL": "https://portal.example.com",
+    "CATALOG_FILE": str(DEMO_CATALOG),
+    "SMTP_HOST": "mail.example.com",
+    "MAIL_FROM": "portal@example.com",
+}
+
+
+def mistakes(**changed: str | None) -> list[str]:
+    environ = {**GOOD, **changed}
+    with pytest.raises(ConfigMistakes) as found:
+        load_settings({name: value for name, value in environ.items() if value is not None})
+    return found.value.mistakes
+
+
+def test_good_settings_are_taken() -> None:
+    settings = load_settings({**GOOD, "TRUSTED_PROXIES": "1", "SMTP_SECURITY": "tls"})
+    assert settings.mode is Mode.PRODUCTION
+    assert settings.database_url == "postgresql+psycopg://portal:pw@db.example/portal"
+    assert settings.secure_cookies
+    assert (settings.trusted_proxies, settings.mail.port) == (1, 465)
+    assert SECRET not in repr(settings)
+    assert "pw@" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SECRET_KEY", None, "SECRET_KEY is missing"),
+        ("SECRET_KEY", "short", "SECRET_KEY is weak"),
+        ("SECRET_KEY", "a" * 64, "SECRET_KEY is weak"),
+        ("SECRET_KEY", "changeme", "SECRET_KEY is weak"),
+        ("FLASK_DEBUG", "1", "debug mode"),
+        ("FLASK_DEBUG", "perhaps", "FLASK_DEBUG must be 1 or 0"),
+        ("PORTAL_DEMO", "true", "PORTAL_DEMO is on"),
+        ("DATABASE_URL", None, "DATABASE_URL is missing"),
+        ("DATABASE_URL", "mysql://x", "DATABASE_URL must begin"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL must begin"),
+        ("PUBLIC_URL", None, "PUBLIC_URL is missing"),
+        ("PUBLIC_URL", "http://portal.example.com", "must use https"),
+        ("PUBLIC_URL", "https://portal.example.com/app", "without a path"),
+        ("PUBLIC_URL", "portal.example.com", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://[oops", "PUBLIC_URL must look like"),
+        ("PUBLIC_URL", "https://x.example:99999", "PUBLIC_URL must look like"),
+        ("CATALOG_FILE", None, "CATALOG_FILE is missing"),
+        ("CATALOG_FILE", "nowhere.toml", "names no file"),
+        ("SMTP_HOST", None, "SMTP_HOST is missing"),
+        ("SMTP_PORT", "0", "SMTP_PORT must be a number"),
+        ("SMTP_PORT", "smtp", "SMTP_PORT must be a number"),
+        ("SMTP_SECURITY", "ssl", "SMTP_SECURITY must be"),
+        ("MAIL_FROM", "portal", "MAIL_FROM must be"),
+        ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES must be a number"),
+        ("STRIPE_SECRET_KEY", "sk_test_1", "STRIPE_WEBHOOK_SECRET is missing"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_1", "STRIPE_SECRET_KEY is missing"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_one_clear_line(name: str, value: str | None, words: str) -> None:
+    (line,) = mistakes(**{name: value})
+    assert words in line
+    assert "\n" not in line
+    assert line.endswith(".")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(mistakes(SECRET_KEY=None, DATABASE_URL=None, SMTP_HOST=None)) == 3
+
+
+def test_http_is_for_this_machine_alone() -> None:
+    assert not load_settings({**GOOD, "PUBLIC_URL": "http://127.0.0.1:8000"}).secure_cookies
+
+
+def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+    settings = demo_settings({"INSTANCE_PATH": str(tmp_path), "PORT": "8123"}, SECRET)
+    assert settings.is_demo
+    assert settings.database_url == f"sqlite:///{tmp_path / 'demo.db'}"
+    assert settings.public_url == "http://127.0.0.1:8123"
+    assert settings.catalog_file == DEMO_CATALOG
