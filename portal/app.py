@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from flask import Flask
 
-from portal import models as models  # noqa: PLC0414 - the tables must be known to the metadata
+from portal import models as models  # the tables must be known to the metadata
 from portal.clock import clock
 from portal.config import ROOT, ConfigMistakes, Mode, Settings, demo_settings, load_settings
 from portal.db import engine_options, prepare_engine
@@ -25,13 +27,16 @@ BODY_LIMIT = 1_000_000  # bytes; files have their own, larger limit where they a
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The portal as a WSGI app; without `settings` it is configured from the environment."""
+    from portal.web.templating import PortalEnvironment
+
     settings = settings or _settings_or_exit()
     app = Flask(
         "portal",
-        static_folder=str(ROOT / "static"),
+        static_folder=None,  # portal.web.static_files serves it under hashed addresses
         template_folder=str(ROOT / "templates"),
         instance_path=str(settings.instance.resolve()),
     )
+    app.jinja_environment = PortalEnvironment
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -74,10 +79,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     limiter.init_app(app)
     mail.init_app(app)
 
+    catalogue = read_catalogue(settings)
+    _check_together(settings, catalogue)
     app.extensions["portal"] = Parts(
         settings=settings,
         clock=clock,
-        catalogue=read_catalogue(settings),
+        catalogue=catalogue,
         gateway=_gateway(settings),
         mail=_mail_transport(settings),
     )
@@ -98,18 +105,28 @@ def read_catalogue(settings: Settings) -> Catalogue:
     try:
         return parse_catalogue(settings.catalog_file.read_text(encoding="utf-8"))
     except CatalogueMistakes as error:
-        for mistake in error.mistakes:
-            print(f"{settings.catalog_file.name}: {mistake}", file=sys.stderr)
-        raise SystemExit(2) from error
+        _refuse(f"{settings.catalog_file.name}: {mistake}" for mistake in error.mistakes)
+
+
+def _check_together(settings: Settings, catalogue: Catalogue) -> None:
+    """What the environment and the catalogue only say together."""
+    told = [product.key for product in catalogue.products if product.entitlement_url]
+    if told and settings.entitlement_secret is None and settings.mode is Mode.PRODUCTION:
+        lacking = "an entitlement_url, and what the portal tells it must be signed"
+        _refuse([f"portal: ENTITLEMENT_SECRET is missing: {', '.join(told)} has {lacking}."])
 
 
 def _settings_or_exit() -> Settings:
     try:
         return load_settings(os.environ)
     except ConfigMistakes as error:
-        for mistake in error.mistakes:
-            print(f"portal: {mistake}", file=sys.stderr)
-        raise SystemExit(2) from error
+        _refuse(f"portal: {mistake}" for mistake in error.mistakes)
+
+
+def _refuse(lines: Iterable[str]) -> NoReturn:
+    """End the start with one line per mistake."""
+    sys.stderr.writelines(f"{line}\n" for line in lines)
+    raise SystemExit(2)
 
 
 def _demo_secret() -> str:

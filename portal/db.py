@@ -3,6 +3,9 @@
 Writers use `transaction()`: one ORM session, committed once, at the edge (rule 4 of the road).
 On SQLite it begins IMMEDIATE: deferred transactions that upgrade to a write lock fail under load.
 Readers use `reading()`: a connection that never takes the write lock.
+
+The drivers are in autocommit and transactions begin here, on SQLAlchemy's own "begin": so that a
+reader of PostgreSQL pays for no BEGIN and no ROLLBACK, and none of both for switching modes.
 """
 
 from __future__ import annotations
@@ -10,33 +13,52 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import lru_cache
+from time import monotonic
+from typing import Any, cast
 
 from sqlalchemy import Engine, Executable, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from portal.extensions import db
 
 __all__ = ["engine_options", "fetch_all", "fetch_first", "prepare_engine", "reading", "transaction"]
 
 _READS = "portal_reads"
+_LEFT = "portal_left"
+_TRUSTED_SECONDS = 5
+"""A PostgreSQL connection that was used this recently is taken to be alive."""
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Options for `create_engine`, by database."""
     if url.startswith("sqlite"):
         return {
+            "hide_parameters": True,  # errors are logged, and parameters are people's data
             "connect_args": {"isolation_level": None, "timeout": 20, "check_same_thread": False}
         }
-    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 10}
+    return {
+        "hide_parameters": True,
+        "connect_args": {"autocommit": True},
+        "pool_size": 8,
+        "max_overflow": 8,
+        "pool_timeout": 10,
+    }
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Install what SQLite needs on every connection; PostgreSQL needs nothing."""
-    if engine.dialect.name != "sqlite":
-        return
+    """Install what each database needs on its connections; before the first is opened."""
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine)
 
+
+def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _settings(connection: sqlite3.Connection, _record: object) -> None:
         cursor = connection.cursor()
@@ -49,22 +71,44 @@ def prepare_engine(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        reads = connection.get_execution_options().get(_READS)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get(_READS):
+            # One snapshot for the whole request; past SQLAlchemy, as every page does it.
+            cast(sqlite3.Connection, connection.connection.dbapi_connection).execute("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _reading_engine() -> Engine:
-    engine = db.engine
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{_READS: True})
-    # One statement is one snapshot on PostgreSQL: no BEGIN and ROLLBACK to wait for.
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # One statement is one snapshot: a reader has nothing to wait for.
+        if not connection.get_execution_options().get(_READS):
+            connection.exec_driver_sql("BEGIN")
+
+    @event.listens_for(engine, "checkin")
+    def _left(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[_LEFT] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _is_alive(connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+        # Asking each time costs as much as a statement of the page.
+        if monotonic() - record.info.get(_LEFT, monotonic()) < _TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(cast(DBAPIConnection, connection))
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # the pool opens a new one
+
+
+@lru_cache(maxsize=8)
+def _reading_engine(engine: Engine) -> Engine:
+    return engine.execution_options(**{_READS: True})
 
 
 @contextmanager
 def reading() -> Iterator[Connection]:
     """A connection to read with; nothing that is written on it stays."""
-    with _reading_engine().connect() as connection:
+    with _reading_engine(db.engine).connect() as connection:
         yield connection
 
 

@@ -66,22 +66,30 @@ def format_money(amount: Money, locale: str) -> str:
     )
 
 
+def _first_of_month(text: str, on: date, locale: str) -> str:
+    """French says the first of a month, and only that, as an ordinal: 1er décembre."""
+    if on.day == 1 and locale.startswith("fr") and text.startswith("1 "):
+        return f"1er{text[1:]}"
+    return text
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def format_day(on: date, locale: str) -> str:
     """1 December 2026."""
-    return str(format_date(on, "long", locale=babel_locale(locale)))
+    return _first_of_month(str(format_date(on, "long", locale=babel_locale(locale))), on, locale)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def format_day_short(on: date, locale: str) -> str:
     """1 Dec 2026."""
-    return str(format_date(on, "medium", locale=babel_locale(locale)))
+    return _first_of_month(str(format_date(on, "medium", locale=babel_locale(locale))), on, locale)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def format_day_month(on: date, locale: str) -> str:
     """1 Dec: where the year is plain from what stands around it."""
-    return str(format_skeleton("MMMd", on, locale=babel_locale(locale)))
+    text = str(format_skeleton("MMMd", on, locale=babel_locale(locale)))
+    return _first_of_month(text, on, locale)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -18,12 +18,7 @@ from portal import formats
 from portal.config import LOCALES, ROOT
 from portal.domain.money import Money
 
-__all__ = ["N_", "Language", "language"]
-
-
-def N_(text: str) -> str:  # noqa: N802 - gettext's own name: marks a string that is translated later
-    """Mark `text` for extraction; it is translated where it is shown."""
-    return text
+__all__ = ["Language", "language"]
 
 
 @dataclass(frozen=True, slots=True)

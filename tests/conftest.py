@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from portal.app import create_app
 from portal.clock import clock
@@ -148,6 +150,19 @@ def session(app_context: None) -> Iterator[Session]:
     yield own
     own.rollback()
     own.close()
+
+
+@pytest.fixture
+def books(app: Flask) -> Iterator[Session]:
+    """A session that sees what is committed, statement by statement, and keeps nobody waiting.
+
+    (The `session` above begins like a writer: on SQLite everybody else waits for its end.)
+    """
+    with app.app_context():
+        url = db.engine.url
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with Session(engine, autoflush=False, expire_on_commit=False) as own:
+        yield own
 
 
 @pytest.fixture

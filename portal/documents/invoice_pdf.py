@@ -79,7 +79,7 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
     facts = [
         [_("Invoice number"), document.number],
         [_("Invoice date"), words.day(document.issued_on)],
-        [_("Supplied"), supply_words(document, words)],
+        [_("Date of supply"), supply_words(document, words)],
     ]
     if document.status in {"open", "pending"}:
         facts.append([_("Due date"), words.day(document.due_on)])

@@ -14,7 +14,6 @@ __all__ = [
     "address_lines",
     "formula",
     "payment_words",
-    "status_words",
     "supply_words",
     "tax_note",
 ]
@@ -84,18 +83,6 @@ def payment_words(document: InvoiceDocument, words: Language) -> str:
         amount=amount,
         day=day,
     )
-
-
-def status_words(status: str, words: Language) -> str:
-    """The status of an invoice in a word or two."""
-    _ = words.gettext
-    return {
-        "open": _("Open"),
-        "pending": _("Being collected"),
-        "paid": _("Paid"),
-        "credited": _("Credited"),
-        "written_off": _("Closed"),
-    }.get(status, status)
 
 
 def address_lines(party: Mapping[str, str], words: Language) -> list[str]:

@@ -25,7 +25,7 @@ __all__ = ["MAX_ATTEMPTS", "Claim", "claim_due", "fail", "finish", "is_due",
 Queued = type[Job] | type[OutboxMessage]
 
 MAX_ATTEMPTS = 12
-"""With the back-off below the last try is about a day and a half after the first."""
+"""With the back-off below the last try is about six hours after the first."""
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=10), timedelta(hours=6)
 _ERROR_LENGTH = 2_000
 

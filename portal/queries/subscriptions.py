@@ -68,6 +68,8 @@ _ASSIGNED = (
 _WAITING = (
     select(func.coalesce(func.sum(ScheduledChange.delta), 0))
     .where(
+        # What the index of waiting changes begins with: without it all accounts' would be read.
+        ScheduledChange.subscription_id == SubscriptionItem.subscription_id,
         ScheduledChange.item_id == SubscriptionItem.id,
         ScheduledChange.kind == "seats",
         ScheduledChange.status == "waiting",

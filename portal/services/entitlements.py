@@ -93,13 +93,14 @@ def acknowledge_entitlement(
     if row.acknowledged_version < row.version:
         return
     waiting = session.scalars(
-        select(Order)
-        .join(OrderLine, OrderLine.order_id == Order.id)
-        .join(SubscriptionItem, SubscriptionItem.id == OrderLine.item_id)
-        .where(
-            SubscriptionItem.subscription_id == subscription_id, Order.status == OrderStatus.PAID
+        select(Order).where(
+            Order.status == OrderStatus.PAID,
+            Order.id.in_(
+                select(OrderLine.order_id)
+                .join(SubscriptionItem, SubscriptionItem.id == OrderLine.item_id)
+                .where(SubscriptionItem.subscription_id == subscription_id)
+            ),
         )
-        .distinct()
     ).all()
     for order in waiting:
         behind = session.scalar(

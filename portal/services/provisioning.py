@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, literal, select
 from sqlalchemy.orm import Session
 
-from portal.models import Order
+from portal.models import DeskTask, Order
 from portal.services.entitlements import acknowledge_entitlement
 from portal.services.outbox import open_desk_task
 
@@ -20,7 +20,14 @@ def report_overdue_orders(
     """Open a desk task for each paid order that is not done after `processing_hours`; how many."""
     late = session.execute(
         select(Order.id, Order.number, Order.account_id)
-        .where(Order.status == "paid", Order.paid_at < now - timedelta(hours=processing_hours))
+        .outerjoin(
+            DeskTask, DeskTask.dedupe_key == literal("order_overdue:") + cast(Order.id, String)
+        )
+        .where(
+            Order.status == "paid",
+            Order.paid_at < now - timedelta(hours=processing_hours),
+            DeskTask.id.is_(None),
+        )
         .order_by(Order.id)
         .limit(limit)
     ).all()

@@ -20,7 +20,7 @@ from portal.domain.quotes import (
     require_open,
     subject_of_subscription,
 )
-from portal.domain.seats import may_add_seats, plan_seat_increase
+from portal.domain.seats import SeatIncrease, may_add_seats, plan_seat_increase
 from portal.domain.subscriptions import SubscriptionState
 from portal.models import Account, Cart, CartLine, Quote, QuoteLine, QuoteSubject
 from portal.queries.quotes import AccountBuying, Holding, list_holdings
@@ -59,6 +59,7 @@ def quote_cart(
 ) -> Quote:
     """Make a quote of a cart's seats, superseding the open quotes in `replaces` (their ids).
 
+    The same cart saved twice in a day has one quote, whatever the clicks (Q4).
     Rejected as `plan_seat_increase`; DomainError `quote_would_replace` (quotes the customer was
     not warned of), `payment_unresolved` (an order on a subject is not settled), `not_self_service`.
     """
@@ -84,6 +85,9 @@ def quote_cart(
         if reason is not None:
             raise DomainError("not_self_service", reason=reason)
 
+    again = _quoted_before(session, cart, increases, today)
+    if again is not None:
+        return again
     subjects = sorted({subject_of_subscription(i.subscription_id) for i in increases})
     conflicts = accept_conflicts(session, account.id, subjects, replaces)
     year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
@@ -120,6 +124,26 @@ def quote_cart(
            subject=quote.number, new={"seats": sum(i.added for i in increases)})  # fmt: skip
     session.flush()
     return quote
+
+
+def _quoted_before(
+    session: Session, cart: Cart, increases: Sequence[SeatIncrease], today: date
+) -> Quote | None:
+    """The open quote that a first click made today of the very same cart."""
+    wanted = [(i.item.item_id, i.item.price_id, i.added) for i in increases]
+    for quote in session.scalars(
+        select(Quote).where(
+            Quote.cart_id == cart.id, Quote.status == "open", Quote.created_on == today
+        )
+    ):
+        pinned = session.execute(
+            select(QuoteLine.item_id, QuoteLine.price_id, QuoteLine.quantity)
+            .where(QuoteLine.quote_id == quote.id)
+            .order_by(QuoteLine.position)
+        )
+        if [tuple(line) for line in pinned] == wanted:
+            return quote
+    return None
 
 
 def accept_conflicts(

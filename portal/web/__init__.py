@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from flask import Flask
 from flask_babel import Babel
+
+from portal.config import Mode
 
 __all__ = ["AREAS", "install_web"]
 
 AREAS = (
     "auth",
     "licences",
-    "billing",
     "quotes",
     "cart",
     "checkout",
     "orders",
     "invoices",
     "payment_method",
-    "wallet",
-    "members",
     "activity",
-    "support",
-    "requests",
-    "cancellation",
-    "trial",
-    "desk",
 )
 
 
@@ -61,18 +54,13 @@ def install_web(app: Flask, babel: Babel) -> None:
     for name in _areas(app):
         app.register_blueprint(import_module(name).blueprint)
 
-    if "static" in app.view_functions:  # everything static has a hashed address instead
-        access.public(app.view_functions["static"])
     access.check_every_route_declares(app)
     navigation.install(app)
 
 
 def _areas(app: Flask) -> list[str]:
-    settings = app.extensions["portal"].settings
-    wanted = [f"portal.web.{area}" for area in AREAS]
-    if settings.mode != "production":
-        wanted.append("portal.web.demo")
-    found = [f"{name}.routes" for name in wanted if find_spec(name) and find_spec(f"{name}.routes")]
-    if find_spec("portal.api.webhooks"):
-        found.append("portal.api.webhooks")
-    return found
+    mode = app.extensions["portal"].settings.mode
+    areas = [f"portal.web.{area}.routes" for area in AREAS]
+    if mode is not Mode.PRODUCTION:
+        areas.append("portal.web.demo.routes")
+    return [*areas, "portal.api.webhooks"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,7 +14,7 @@ from portal.web.signed_in import signed_in
 __all__ = ["access_of", "check_every_route_declares", "enforce", "public", "requires", "signed_in_only",
            "staff_only"]  # fmt: skip
 
-View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "portal_access"
 PUBLIC, SIGNED_IN, STAFF = "public", "signed_in", "staff"
 
@@ -47,7 +47,7 @@ def staff_only(view: View) -> View:
     return _declare(STAFF)(view)
 
 
-def access_of(view: Callable[..., ResponseReturnValue]) -> str | None:
+def access_of(view: Callable[..., Any]) -> str | None:
     """What `view` declares, or None."""
     return getattr(view, _ATTRIBUTE, None)
 
@@ -68,6 +68,7 @@ def enforce() -> ResponseReturnValue | None:
     if request.endpoint is None:
         return None  # 404 and 405 are answered by the error pages
     access = access_of(current_app.view_functions[request.endpoint])
+    assert access is not None, "the app does not start with a route that declares nothing"
     if access == PUBLIC:
         return None
     who = signed_in()

@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class DatabaseInteger(IntegerConverter):
     """`<int:…>` in an address: a number that a BIGINT column can hold, else 404."""
 
-    def __init__(self, map, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]  # noqa: A002
+    def __init__(self, map, *args, **kwargs) -> None:  # noqa: A002
         kwargs.setdefault("max", 2**63 - 1)
         super().__init__(map, *args, **kwargs)
 
@@ -41,7 +41,7 @@ def guard() -> None:
         _CONTROL.search(name) or _CONTROL.search(value)
         for name, value in request.form.items(multi=True)
     ):
-        request.form = ImmutableMultiDict(  # type: ignore[misc]
+        request.form = ImmutableMultiDict(
             (_CONTROL.sub(UNREADABLE, name), _CONTROL.sub(UNREADABLE, value))
             for name, value in request.form.items(multi=True)
         )

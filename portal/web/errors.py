@@ -133,8 +133,8 @@ def _not_found(_error: HTTPException) -> Response:
 
 def _method(error: HTTPException) -> Response:
     response = error_page(
-        405, _("This address does not work that way"),
-        _("It is opened or sent by a page of the portal. Nothing was changed."), way=_home(),
+        405, _("This page cannot be opened directly"),
+        _("Use the links and buttons of the portal. Nothing was changed."), way=_home(),
     )  # fmt: skip
     for name, value in error.get_headers():
         if name == "Allow":
@@ -168,27 +168,26 @@ def _unprocessable(_error: HTTPException) -> Response:
 
 
 def _too_many(_error: TooManyRequests) -> Response:
-    # The limiter counts by the machine's clock, also where the demo's has been moved.
-    clock = parts().clock
-    real_now = (clock.now() - clock.shift()).timestamp()
+    """The limiter itself adds Retry-After, to the second."""
     current = limiter.current_limit
-    seconds = max(1, ceil(current.reset_at - real_now)) if current else 60
-    minutes = ceil(seconds / 60)
-    response = error_page(
-        429, _("Too many attempts"),
-        ngettext("Please wait %(num)s minute and try again.",
-                 "Please wait %(num)s minutes and try again.", minutes),
+    minutes = max(1, ceil((current.limit.get_expiry() if current else 60) / 60))
+    return error_page(
+        429,
+        _("Too many attempts"),
+        ngettext(
+            "Please try again in a minute.",
+            "Please try again later, in %(num)s minutes at the latest.",
+            minutes,
+        ),
         way=_way_back(),
-    )  # fmt: skip
-    response.headers["Retry-After"] = str(seconds)
-    return response
+    )
 
 
 def _other(error: HTTPException) -> Response:
     status = error.code or _SERVER_ERROR
     if status < 400:
         return make_response(error.get_response(request.environ))
-    return error_page(status, _("This cannot be answered"), _("Nothing was changed."), way=_home())
+    return error_page(status, _("This request cannot be answered"), _("Nothing was changed."), way=_home())
 
 
 def _domain(error: DomainError) -> Response:
@@ -239,7 +238,7 @@ def install(app: Flask) -> None:
 
     busy = (OperationalError, InterfaceError, PoolTimeout)
 
-    def safely(page, error):  # type: ignore[no-untyped-def]
+    def safely(page, error):
         try:
             _speak_at_all_costs()
             return page(error)

@@ -13,7 +13,7 @@ from flask import request
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import ImmutableMultiDict
-from wtforms import Field, PasswordField, StringField, TextAreaField
+from wtforms import Field, PasswordField, RadioField, StringField, TextAreaField
 from wtforms.validators import Length
 
 from portal.domain.errors import Problem, Rejected
@@ -101,18 +101,17 @@ class PortalForm(FlaskForm):
 
 def first_id(field: Field) -> str:
     """The id to jump to: a group of radios or checkboxes has its first one's."""
-    options = list(field) if field.type in {"RadioField", "SelectMultipleField"} else []
-    return str(options[0].id if options and field.type == "RadioField" else field.id)
+    options = list(field) if isinstance(field, RadioField) else []
+    return str(options[0].id if options else field.id)
 
 
 def _unfit(field: Field) -> str | None:
     texts = [text for text in field.raw_data or () if isinstance(text, str)]
     if any(UNREADABLE in text for text in texts):
         return _("This contains characters that cannot be read. Type it again.")
-    limits = [v.max for v in field.validators if isinstance(v, Length) and v.max and v.max > 0]
-    longest = min(
-        limits, default=_LONGEST_TEXT if isinstance(field, TextAreaField) else _LONGEST_LINE
-    )
+    own: list[Any] = [check for check in field.validators if isinstance(check, Length)]
+    usual = _LONGEST_TEXT if isinstance(field, TextAreaField) else _LONGEST_LINE
+    longest = min((check.max for check in own if check.max > 0), default=usual)
     if isinstance(field, StringField) and any(len(text.strip()) > longest for text in texts):
-        return _("This is too long: use at most %(longest)s characters.", longest=longest)
+        return _("This is too long: use at most %(maximum)s characters.", longest=longest)
     return None

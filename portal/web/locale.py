@@ -19,9 +19,7 @@ from typing import Any
 from babel.support import Translations
 from flask import Flask, g, has_app_context, has_request_context, request, session
 from flask_babel import Babel, get_locale
-from jinja2 import pass_eval_context
-from jinja2.nodes import EvalContext
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from portal import formats
 from portal.config import LOCALES, ROOT
@@ -30,7 +28,7 @@ from portal.domain.periods import Period
 from portal.web.signed_in import parts, signed_in
 
 __all__ = ["LANGUAGE_NAMES", "LOCALES", "SESSION_KEY", "Speech", "bind", "install", "is_bound",
-           "speech"]  # fmt: skip
+           "speech", "words"]  # fmt: skip
 
 LANGUAGE_NAMES = {
     "en": "English",
@@ -42,6 +40,14 @@ LANGUAGE_NAMES = {
 SESSION_KEY = "locale"
 
 
+class _Words(dict[str, Markup]):
+    """The templates' words in one language as markup; English stands for what is missing."""
+
+    def __missing__(self, message: str) -> Markup:
+        found = self[message] = Markup(message)  # noqa: S704 - our own words
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """What speaking one language takes. `babel` is Flask-Babel's own notebook of the request."""
@@ -49,6 +55,7 @@ class Speech:
     locale: str
     time_zone: str
     messages: Mapping[Any, str]
+    words: Mapping[str, Markup]
     plural: Callable[[int], int]
     babel: Mapping[str, Any]
 
@@ -76,11 +83,15 @@ def choose_time_zone() -> str:
 
 
 @lru_cache(maxsize=len(LOCALES))
-def _catalogue(locale: str) -> tuple[Mapping[Any, str], Callable[[int], int]]:
+def _catalogue(
+    locale: str,
+) -> tuple[Mapping[Any, str], Mapping[str, Markup], Callable[[int], int]]:
     loaded = Translations.load(str(ROOT / "translations"), [locale], "messages")
     messages = getattr(loaded, "_catalog", {})
     plural = getattr(loaded, "plural", None) or (lambda number: int(number != 1))
-    return {key: text for key, text in messages.items() if key and text}, plural
+    texts = {key: text for key, text in messages.items() if key and text}
+    words = _Words((key, Markup(text)) for key, text in texts.items() if isinstance(key, str))  # noqa: S704
+    return texts, words, plural
 
 
 def bind(locale: str | None = None, time_zone: str | None = None) -> Speech:
@@ -89,9 +100,11 @@ def bind(locale: str | None = None, time_zone: str | None = None) -> Speech:
         g.pop("_flask_babel", None)
     g.chosen_locale = locale or choose_locale()
     get_locale()  # makes Flask-Babel's notebook, with the same choice
-    messages, plural = _catalogue(g.chosen_locale)
     bound = Speech(
-        g.chosen_locale, time_zone or choose_time_zone(), messages, plural, vars(g._flask_babel)
+        g.chosen_locale,
+        time_zone or choose_time_zone(),
+        *_catalogue(g.chosen_locale),
+        vars(g._flask_babel),
     )
     _bound.set(bound)
     return bound
@@ -111,37 +124,31 @@ def speech() -> Speech:
         return bind()
     forced = str(get_locale() or "en") if has_app_context() else "en"
     locale = forced if forced in LOCALES else "en"
-    messages, plural = _catalogue(locale)
     zone = bound.time_zone if bound else parts().catalogue.vendor.time_zone
-    return Speech(locale, zone, messages, plural, {})
+    return Speech(locale, zone, *_catalogue(locale), {})
 
 
-@pass_eval_context
-def _gettext(context: EvalContext, message: str, /, **values: Any) -> str:
-    text = speech().messages.get(message, message)
-    if context.autoescape:
-        text = Markup(text)  # noqa: S704 - our own words; the values are escaped by `%`
-    return text % values if values else text
+def words(message: str, /, **values: Any) -> Markup:
+    """What `_('…')` is in a template: our own words, the values escaped (portal.web.templating)."""
+    found = speech().words[message]
+    if not values:
+        return found
+    return Markup(str(found) % {name: escape(value) for name, value in values.items()})  # noqa: S704
 
 
-@pass_eval_context
-def _ngettext(
-    context: EvalContext, singular: str, plural: str, number: int, /, **values: Any
-) -> str:
+def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Markup:
     spoken = speech()
     text = spoken.messages.get((singular, spoken.plural(number)))
     if text is None:
         text = singular if number == 1 else plural
-    if context.autoescape:
-        text = Markup(text)  # noqa: S704
     values.setdefault("num", number)
-    return text % values
+    return Markup(text % {name: escape(value) for name, value in values.items()})  # noqa: S704
 
 
 def _day_range(first: date | Period, last: date | None = None) -> str:
     """`period|day_range`, or `first|day_range(last)`; the last day belongs to it."""
     if isinstance(first, Period):
-        first, last = first.start, first.last_day
+        return formats.format_day_range(first.start, first.last_day, speech().locale)
     assert last is not None, "a range has a last day"
     return formats.format_day_range(first, last, speech().locale)
 
@@ -184,6 +191,7 @@ def _localized(text: Any) -> str:
     return str(text.in_(speech().locale))
 
 
+@lru_cache(maxsize=4096)
 def initials(name: str) -> str:
     """LV for 'L. Verbeke': the first letters of the first and the last word."""
     words = [word for word in name.replace(".", " ").split() if word[0].isalnum()]
@@ -202,9 +210,10 @@ def install(app: Flask, babel: Babel) -> None:
         timezone_selector=choose_time_zone,
     )
     environment = app.jinja_env
+    environment.words = words  # type: ignore[attr-defined]
     environment.globals.update(
-        _=_gettext,
-        gettext=_gettext,
+        _=words,
+        gettext=words,
         ngettext=_ngettext,
         speech=speech,
         language_names=LANGUAGE_NAMES,

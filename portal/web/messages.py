@@ -31,7 +31,7 @@ SENTENCES: dict[str, Any] = {
     "quantity_not_whole": _l("Enter a whole number, without a point or comma."),
     "quantity_too_small": _l("Enter at least %(minimum)s."),
     "quantity_too_large": _l("Enter at most %(maximum)s."),
-    "email_malformed": _l("Enter an e-mail address such as name@company.com."),
+    "email_malformed": _l("Enter an e-mail address like name@example.com."),
     "name_missing": _l("Enter a name."),
     "vat_number_malformed": _l(
         "This is not a VAT number. Enter it with the letters of its country."
@@ -73,7 +73,7 @@ SENTENCES: dict[str, Any] = {
     "expired_card": _l("This card has expired. Use another payment method."),
     "sepa_limit": _l("This amount is too high for a SEPA direct debit. Use a card."),
     "setup_not_ours": _l("This payment method was saved for another account. Nothing was changed."),
-    "checkout_incomplete": _l("Something is missing. Complete the payment page first."),
+    "checkout_incomplete": _l("Something is missing. Complete the payment step first."),
     "terms_changed": _l("The amount has changed since you saw it. Check it again before you pay."),
     "order_unknown": _l("There is no such order in your account."),
     # Sign-in

@@ -141,7 +141,7 @@ def _prometheus(app: Flask) -> Any:
         shown = registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             shown = CollectorRegistry()
-            multiprocess.MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+            multiprocess.MultiProcessCollector(shown)
         return Response(generate_latest(shown), content_type=CONTENT_TYPE_LATEST)
 
     def observe(method: str, route: str, status: int, seconds: float) -> None:

@@ -9,6 +9,7 @@ from portal.web import access, bad_input, locale
 from portal.web.access import public
 from portal.web.pages import this_page
 from portal.web.signed_in import renew_token_when_due, signed_in
+from portal.web.templating import page_address
 
 __all__ = ["blueprint", "home_path", "install"]
 
@@ -53,4 +54,4 @@ def _before() -> ResponseReturnValue | None:
 def install(app: Flask) -> None:
     """Guard, language, permission: in this order, before every page."""
     app.before_request(_before)
-    app.jinja_env.globals.update(signed_in=signed_in, this_page=this_page)
+    app.jinja_env.globals.update(signed_in=signed_in, this_page=this_page, url_for=page_address)

@@ -52,7 +52,10 @@ def create_floor(database_url: str, secret_key: str, translations: str) -> Flask
     options = {"isolation_level": "AUTOCOMMIT"} if database_url.startswith("postgresql") else {}
     engine = sa.create_engine(database_url, **options)
 
-    person, subscription = _table("person", "id name email"), _table("subscription", "id account_id product_id status started_on")
+    person, subscription = (
+        _table("person", "id name email"),
+        _table("subscription", "id account_id product_id status started_on"),
+    )
     assignment = _table("assignment", "id item_id member_id assigned_at freed_at")
     member = _table("member", "id account_id person_id role status")
     person_statement = sa.select(person).where(person.c.id == sa.bindparam("person_id"))

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 __all__ = [
-    "FAILS_WHEN_CHARGED", "NEEDS_APPROVAL", "PREPAID", "WORKS", "add_licences", "body_of_mail",
-    "choose_language", "pay_with_new_card", "place_order", "present_total", "save_card",
-    "save_payment_step", "sign_in_as", "total_field",
+    "FAILS_WHEN_CHARGED", "NEEDS_APPROVAL", "PREPAID", "WORKS", "add_licences",
+    "choose_language", "link_in", "open_mail", "path_of", "pay_with_new_card", "place_order",
+    "present_total", "save_card", "save_payment_step", "sign_in_as", "total_field",
 ]  # fmt: skip
 
 WORKS = "4242424242424242"
@@ -93,13 +93,21 @@ def place_order(page: Page) -> str:
     return path_of(page)
 
 
-def body_of_mail(page: Page, recipient: str, subject_word: str) -> str:
-    """Open the newest mail to `recipient` with `subject_word` in its subject: its plain text."""
-    row = page.locator("tbody tr", has_text=recipient).filter(has_text=subject_word)
-    for _try in range(40):  # the worker delivers within a second or two
+def open_mail(page: Page, recipient: str, words: str = "") -> str:
+    """Open the newest mail to `recipient` (with `words` in its subject): its plain text."""
+    row = page.locator("tbody tr", has_text=recipient).filter(has_text=words)
+    for _try in range(60):  # the worker delivers within a second or two
         page.goto("/demo/mailbox")
         if row.count():
             break
         page.wait_for_timeout(250)
     row.first.locator("a").click()
-    return page.locator("pre.mail-text").inner_text()
+    page.wait_for_url(re.compile(r"/demo/mailbox/\d+$"))
+    return page.locator("section.card div.stack[lang]").inner_text()
+
+
+def link_in(text: str) -> str:
+    """The path of the sign-in link in a mail."""
+    found = re.search(r"/sign-in/[\w-]{20,}", text)
+    assert found, text
+    return found[0]

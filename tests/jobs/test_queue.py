@@ -14,7 +14,7 @@ from sqlalchemy import select
 from portal.db import transaction
 from portal.jobs import registry
 from portal.jobs.queue import MAX_ATTEMPTS, Claim, claim_due, fail, finish, retry_delay
-from portal.jobs.worker import run_due, run_job
+from portal.jobs.worker import run_due, run_job, work
 from portal.models import DemoMail, DeskTask, Job, OutboxMessage
 from portal.parts import Parts
 from portal.services.outbox import enqueue_job, enqueue_mail
@@ -219,3 +219,35 @@ def test_the_wait_grows_and_has_an_end() -> None:
     assert timedelta(seconds=8) <= retry_delay(1) <= timedelta(seconds=12)
     assert retry_delay(3) > retry_delay(1)
     assert retry_delay(60) <= timedelta(hours=7.2)
+
+
+def test_a_stop_lets_the_present_job_finish_and_takes_no_other(
+    app: Flask, parts: Parts, app_context: None
+) -> None:
+    stop = threading.Event()
+
+    @registry.register("stops")
+    def stops(parts: Parts, payload: Any, now: Any) -> None:
+        stop.set()  # what SIGTERM does
+
+    present, other = job("stops"), job("stops")
+    work(parts, stop)
+    assert (stored(present).status, stored(other).status) == ("done", "waiting")
+
+
+def test_the_worker_goes_on_after_an_error_of_its_own(
+    app: Flask, parts: Parts, app_context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    calls: list[int] = []
+
+    def sometimes(*_: Any, **__: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("the database is away")
+        stop.set()
+
+    monkeypatch.setattr("portal.jobs.worker.run_due", sometimes)
+    monkeypatch.setattr("portal.jobs.worker._PAUSE_AFTER_ERROR", 0.0)
+    work(parts, stop)
+    assert len(calls) == 2

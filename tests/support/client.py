@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
-from werkzeug.test import Client, TestResponse
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from portal.clock import clock
 from portal.db import transaction
@@ -25,7 +26,7 @@ class PortalClient:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self.browser: Client = app.test_client()
+        self.browser: FlaskClient = app.test_client()
         self.page: Page | None = None
 
     def sign_in(self, email: str, account: str | None = None) -> None:

@@ -34,7 +34,7 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "seats_added": ("licences", _l("%(actor)s added licences for %(item)s with order %(subject)s.")),
     "licence_assigned": ("licences", _l("%(member)s got a licence for %(item)s.")),
     "licence_freed": ("licences", _l("%(member)s gave back a licence for %(item)s.")),
-    "trial_started": ("licences", _l("The trial of %(subject)s began.")),
+    "trial_started": ("licences", _l("The trial for %(subject)s started.")),
     "subscription_started": ("licences", _l("The subscription to %(subject)s began.")),
     "subscription_renewed": ("licences", _l("The subscription to %(subject)s was renewed.")),
     "cart_saved": ("buying", _l("%(actor)s saved a cart.")),
@@ -83,10 +83,10 @@ FIELDS: dict[str, Any] = {
     "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "email": _l("E-mail"),
     "ends_on": _l("Ends on"), "gross_minor": _l("Total with VAT"), "invoice": _l("Invoice"),
     "kind": _l("Kind"), "last4": _l("Last four digits"), "name": _l("Name"),
-    "plan": _l("Plan"), "postal_code": _l("Postcode"), "purchase_order": _l("Purchase order"),
+    "plan": _l("Plan"), "postal_code": _l("Postal code"), "purchase_order": _l("Purchase order"),
     "quote": _l("Quote"), "reason": _l("Reason"), "role": _l("Role"), "seats": _l("Licences"),
     "starts_on": _l("Starts on"), "status": _l("Status"), "vat_number": _l("VAT number"),
-    "vat_status": _l("VAT number checked"), "code": _l("Reason"), "decline_code": _l("Reason"),
+    "vat_status": _l("VAT number check"), "code": _l("Reason"), "decline_code": _l("Reason"),
 }  # fmt: skip
 # What only helps to find a name, or stands beside an amount, is no row of its own.
 _SILENT = {"currency"}

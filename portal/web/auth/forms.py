@@ -26,4 +26,4 @@ class SignInForm(PortalForm):
 
     def validate_email(self, field: EmailField) -> None:
         if not _ADDRESS.fullmatch(field.data or ""):
-            raise ValidationError(_("Enter an e-mail address such as name@company.com."))
+            raise ValidationError(_("Enter an e-mail address like name@example.com."))

@@ -78,7 +78,7 @@ def send_link() -> ResponseReturnValue:
 @blueprint.get("/sign-in/sent")
 @public
 def sent() -> ResponseReturnValue:
-    """Look into your mailbox."""
+    """Check your mailbox."""
     return respond("auth/sent.html", minutes=signing_in.LINK_MINUTES)
 
 

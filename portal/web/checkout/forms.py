@@ -44,7 +44,7 @@ def is_email(text: str) -> bool:
 def email_address(_form: Form, field: Field) -> None:
     """Validator: an e-mail address of a form that can receive mail."""
     if field.data and not is_email(field.data):
-        raise ValidationError(_("Enter an e-mail address like name@company.com."))
+        raise ValidationError(_("Enter an e-mail address like name@example.com."))
 
 
 def _required(sentence: Any) -> list[Any]:

@@ -102,7 +102,7 @@ def save_method(ref: str) -> ResponseReturnValue:
     expires = _expiry(form) if isinstance(form, CardForm) else None
     number = _SEPARATORS.sub("", form.number.data or "").upper()
     if not number:
-        form.problem("number", _("Enter a number."))
+        form.problem("number", _("Enter the card number or IBAN."))
     if isinstance(form, CardForm):
         if expires is None:
             form.problem("expiry", str(_REFUSED["expiry_missing"]))

@@ -46,6 +46,7 @@ blueprint = Blueprint("licences", __name__, url_prefix="/licences")
 
 HOLDERS_ON_CARD = 8
 HOLDERS_ON_PAGE = 50
+_LONGEST_ID = 18  # digits
 
 
 @blueprint.get("")
@@ -146,7 +147,10 @@ def add(subscription_id: int) -> ResponseReturnValue:
         try:
             return see_other(_save(form, fields))
         except DomainError as error:
-            form.problem("", error_sentence(error))
+            if isinstance(error, Rejected):
+                form.problems(error)
+            else:
+                form.problem("", error_sentence(error))
             status = 422
             replaced = _by_quote(
                 tuple(h for h in list_holdings(read_connection(), who.id) if h.subject in shown)
@@ -170,7 +174,7 @@ def _save(form: SeatsForm, fields: list[SeatField]) -> str:
     """Save the cart, make its quote; the address of the review."""
     who, person, now = account(), signed_in(), parts().clock.now()
     assert person is not None
-    replaces = [int(x) for x in request.form.getlist("replaces") if x.isascii() and x.isdigit()]
+    replaces = [int(x) for x in request.form.getlist("replaces") if _is_id(x)]
     stop_reading()
     with transaction() as session:
         cart = save_seat_cart(session, who.id, person.person_id, form.totals(fields), now)
@@ -183,6 +187,10 @@ def _save(form: SeatsForm, fields: list[SeatField]) -> str:
             now=now,
         )
         return url_for("quotes.review", quote_id=quote.id)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID
 
 
 def _explain(row: SubscriptionRow, blocked: str, buying: AccountBuying) -> ResponseReturnValue:

@@ -20,11 +20,11 @@ _SENTENCES: dict[str, Any] = {
     "authentication_failed": _l("The payment was not confirmed with the bank."),
     "authentication_required": _l("The bank wants you to confirm the payment."),
     "cancelled": _l("The payment was cancelled."),
-    "debit_not_authorized": _l("The account's bank did not allow the debit."),
+    "debit_not_authorized": _l("Your bank did not allow the debit."),
     "sepa_limit": _l("One SEPA debit can be at most €10,000. Use a card for this amount."),
     "gateway_not_configured": _l("Payments are not set up yet. Please contact support."),
 }
-_GENERIC = _l("The bank declined the payment without giving a reason.")
+_GENERIC = _l("Your bank declined the payment and gave no reason.")
 
 
 def decline_sentence(failure: Mapping[str, Any]) -> str:

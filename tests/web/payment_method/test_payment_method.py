@@ -181,7 +181,7 @@ def test_M2_coming_back_twice_adds_one_method(app: Flask, customer: PortalClient
         customer.get(back, 303)
     assert count(app, PaymentMethod) == after_webhook
     customer.get(theirs)
-    assert "This visit is over." in text(customer)
+    assert "This payment page is closed." in text(customer)
 
 
 def test_M2_the_return_address_alone_is_enough(

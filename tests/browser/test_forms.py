@@ -1,0 +1,151 @@
+"""Typing: the language switch keeps it, the keyboard is enough, mistakes are shown at once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Watch
+from tests.browser.steps import (
+    add_licences,
+    choose_language,
+    present_total,
+    sign_in_as,
+    total_field,
+)
+
+pytestmark = pytest.mark.browser
+
+LOTTE = "lotte.verbeke@atelier-noordzee.example"
+GIULIA = "giulia.ferrante@officine-valdarno.example"
+AMELIA = "amelia.hart@brightwater.example"
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
+def test_the_language_switch_keeps_page_and_input(watch: Watch, javascript: bool) -> None:
+    page = watch.page(javascript=javascript)
+    page.goto("/sign-in")
+    page.locator("input[name=email]").fill("someone@company.example")
+    choose_language(page, "fr")
+    expect(page.locator("input[name=email]")).to_have_value("someone@company.example")
+
+    sign_in_as(page, LOTTE)
+    choose_language(page, "en")
+    page.locator("a.button.main[href$='/add']").first.click()
+    address, total = page.url, present_total(page) + 5
+    total_field(page).fill(str(total))
+    total_field(page, 1).fill("seven")  # nothing that could be saved, and still kept
+    for locale in ("it", "nl", "de"):
+        choose_language(page, locale)
+        assert page.url == address
+        assert present_total(page) == total
+        expect(total_field(page, 1)).to_have_value("seven")
+
+    quote = add_licences(page, 2)
+    page.goto(quote.replace("/quotes/", "/checkout/") + "/payment")
+    page.locator("input[name=contact][value=new]").check()
+    page.locator("input[name=contact_name]").fill("Zoë d’Àvila")
+    page.locator("input[name=city]").fill("Brugge <&>")
+    page.locator("select[name=country]").select_option("NL")
+    choose_language(page, "en")
+    expect(page.locator("input[name=contact][value=new]")).to_be_checked()
+    expect(page.locator("input[name=contact_name]")).to_have_value("Zoë d’Àvila")
+    expect(page.locator("input[name=city]")).to_have_value("Brugge <&>")
+    expect(page.locator("select[name=country]")).to_have_value("NL")
+    # Remembered for the person: another browser speaks it from the first page on.
+    other = watch.page(locale="fr-FR")
+    sign_in_as(other, LOTTE)
+    expect(other.locator("html")).to_have_attribute("lang", "en")
+
+
+def _focused(page: Page) -> str:
+    told: str = page.evaluate(
+        "(e => e.name || e.getAttribute('href') || e.className || e.tagName)(document.activeElement)"
+    )
+    return told
+
+
+def _tab_to(page: Page, pattern: str) -> None:
+    for _press in range(40):
+        page.keyboard.press("Tab")
+        if re.search(pattern, _focused(page)):
+            break
+    assert re.search(pattern, _focused(page)), f"the keyboard does not reach {pattern}"
+    assert page.evaluate(
+        "getComputedStyle(document.activeElement).outlineStyle !== 'none'"
+    ), f"{pattern} does not show that it has the focus"
+
+
+def test_licences_are_added_with_the_keyboard_alone(watch: Watch) -> None:
+    page = watch.page()
+    sign_in_as(page, GIULIA)
+    page.keyboard.press("Tab")
+    assert _focused(page) == "#main", "the first stop skips to the content"
+    page.keyboard.press("Enter")
+    _tab_to(page, r"^/licences/\d+/add$")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/add$"))
+    present = present_total(page)
+    _tab_to(page, r"^item_")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("nonsense")
+    page.keyboard.press("Enter")  # saves: the form's own button, not the first language's
+    page.locator(".summary").wait_for()
+    assert page.evaluate("document.activeElement.hasAttribute('data-focus')")
+    _tab_to(page, r"^#item_")
+    page.keyboard.press("Enter")
+    assert _focused(page).startswith("item_"), "the summary leads to the field"
+    page.keyboard.press("Control+A")
+    page.keyboard.type(str(present + 2))
+    expect(page.locator("#price .figure")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/quotes/\d+$"))
+    _tab_to(page, r"/payment$")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/checkout/\d+/payment$"))
+
+
+def test_menus_open_and_close_with_the_keyboard(watch: Watch) -> None:
+    page = watch.page()
+    sign_in_as(page, AMELIA)
+    summary = page.locator("section.card .menu summary").first
+    summary.focus()
+    page.keyboard.press("Enter")
+    menu = page.locator("section.card .menu").first
+    expect(menu).to_have_attribute("open", "")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(summary).to_be_focused()
+
+
+def test_the_amount_follows_the_typing_and_mistakes_do_not_lose_it(watch: Watch) -> None:
+    page = watch.page()
+    sign_in_as(page, LOTTE)
+    page.locator("a.button.main[href$='/add']").first.click()
+    present = present_total(page)
+    figure = page.locator("#price .figure")
+    total_field(page).fill(str(present + 1))
+    expect(figure).to_be_visible()
+    one = figure.inner_text()
+    total_field(page).fill(str(present + 10))
+    expect(figure).not_to_have_text(one)
+    expect(page.locator("#live")).not_to_be_empty()  # read out, too
+    for wrong in ("", "-1", "1.5", "99999999999", str(max(present - 1, 0)), "十二", "1e3"):
+        total_field(page).fill(wrong)
+        expect(figure).to_have_count(0)
+        expect(total_field(page)).to_have_value(wrong)
+    assert page.url.endswith("/add")
+
+
+def test_a_portal_that_does_not_answer_is_told(watch: Watch) -> None:
+    page = watch.page()
+    sign_in_as(page, LOTTE)
+    page.locator("a.button.main[href$='/add']").first.click()
+    page.route("**/add", lambda route: route.abort())
+    total_field(page).fill("50")
+    expect(page.locator("#notices .banner.bad")).to_be_visible()
+    expect(total_field(page)).to_have_value("50")
+    watch.problems.clear()  # the browser reports the request that was made to fail

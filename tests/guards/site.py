@@ -1,0 +1,226 @@
+"""The URL map as the guards walk it: every rule with real values in its address.
+
+A route with an argument that is not known here fails the guards, so that whoever adds one also
+says whether it names something of a customer (OWNED) and how to find one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Select, func, select
+from werkzeug.routing import Rule
+
+from portal.clock import clock
+from portal.db import transaction
+from portal.extensions import db
+from portal.mail.mailbox import DemoMailbox
+from portal.mail.transport import RenderedMail
+from portal.models import (
+    Account,
+    DemoMail,
+    DemoObject,
+    Invoice,
+    Order,
+    Person,
+    Quote,
+    SignInLink,
+    SignInSession,
+    Subscription,
+)
+from portal.parts import Parts
+from portal.web.access import access_of
+from portal.web.signed_in import token_hash
+from tests.support.buying import (
+    ATELIER,
+    KATRIN,
+    LOTTE,
+    MUELLER,
+    THREE_D_SECURE,
+    collected,
+    order_ready_to_pay,
+    use_method,
+)
+from tests.support.client import PortalClient
+
+__all__ = ["ABSENT", "OWNED", "Owner", "Route", "contents", "furnish", "owner_of", "routes"]
+
+LINK_TOKEN = "a-sign-in-link-of-the-guards-0123456789"
+
+OWNED = frozenset(
+    {"account_id", "number", "order_id", "quote_id", "session_id", "setup_id", "subscription_id"}
+)
+"""Arguments that name something of one account or one person."""
+
+ABSENT: dict[str, Any] = {name: 987_654_321 for name in OWNED} | {"number": "KAN-1999-00001"}
+"""Values that name nothing."""
+
+_REST = frozenset({"digest", "locale", "mail_id", "name", "place", "ref", "token", "year"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One rule and one method."""
+
+    rule: str
+    endpoint: str
+    method: str
+    access: str
+    arguments: frozenset[str]
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether its address names something of a customer."""
+        return bool(self.arguments & OWNED)
+
+    def path(self, values: dict[str, Any]) -> str:
+        """Its address with `values`."""
+        return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values[found[1]]), self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A customer with everything that addresses can name."""
+
+    email: str
+    values: dict[str, Any]
+
+
+def routes(app: Flask, *methods: str) -> list[Route]:
+    """Every route of the app that answers one of `methods`."""
+    found = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        arguments = frozenset(rule.arguments)
+        unknown = arguments - OWNED - _REST
+        assert not unknown, f"{rule.rule}: tell tests/guards/site.py what {sorted(unknown)} is"
+        access = access_of(app.view_functions[rule.endpoint])
+        assert access is not None, f"{rule.rule} declares no permission"
+        found += [
+            Route(rule.rule, rule.endpoint, method, access, arguments)
+            for method in methods
+            if method in _methods(rule)
+        ]
+    return found
+
+
+def _methods(rule: Rule) -> set[str]:
+    return set(rule.methods or ())
+
+
+def furnish(app: Flask, parts: Parts) -> tuple[Owner, Owner]:
+    """Give two customers an order, an invoice, a visit to the payment page; each with its admin."""
+    owners = []
+    for email, account in ((LOTTE, ATELIER), (KATRIN, MUELLER)):
+        client = PortalClient(app)
+        client.sign_in(email)
+        client.get("/billing/payment-method")
+        client.post("/billing/payment-method/setups", {})
+        with app.app_context():
+            if email == LOTTE:  # a payment that waits for the bank
+                with transaction() as session:
+                    use_method(session, account, THREE_D_SECURE)
+            placed = order_ready_to_pay(parts, account=account, email=email)
+            collected(parts, placed.attempt_id)
+            owners.append(owner_of(email, account))
+    with app.app_context(), transaction() as session:
+        person = session.scalars(select(Person).where(Person.email == LOTTE)).one()
+        session.add(
+            SignInLink(
+                person_id=person.id, token_hash=token_hash(LINK_TOKEN), created_at=clock.now(),
+                expires_at=clock.now() + timedelta(minutes=10),
+            )
+        )  # fmt: skip
+    with app.app_context():
+        DemoMailbox("portal@kanto.example").send(_mail())
+    return owners[0], owners[1]
+
+
+def _mail() -> RenderedMail:
+    from portal.mail.transport import Attachment
+
+    return RenderedMail(
+        recipient=LOTTE, subject="Guards", locale="en", text="Text", html="<p>Text</p>",
+        message_id="<guards@kanto.example>", attachments=(Attachment("a.txt", "text/plain", b"a"),),
+    )  # fmt: skip
+
+
+def owner_of(email: str, account: str) -> Owner:
+    """What belongs to that account, and to that person; needs an app context."""
+    with transaction() as session:
+        row = session.scalars(select(Account).where(Account.name == account)).one()
+        person = session.scalars(select(Person).where(Person.email == email)).one()
+
+        def latest(query: Select[Any]) -> Any:
+            found = session.scalar(query)
+            assert found is not None, query
+            return found
+
+        def of_account(table: Any, column: Any = None) -> Any:
+            wanted = func.max(column if column is not None else table.id)
+            return latest(select(wanted).where(table.account_id == row.id))
+
+        setups = db.metadata.tables["method_setup"]
+        values = {
+            "account_id": row.id,
+            "number": of_account(Invoice, Invoice.number),
+            "order_id": of_account(Order),
+            "quote_id": of_account(Quote),
+            "session_id": latest(
+                select(func.max(SignInSession.id)).where(SignInSession.person_id == person.id)
+            ),
+            "setup_id": latest(
+                select(func.max(setups.c.id)).where(setups.c.account_id == row.id)
+            ),
+            "subscription_id": latest(
+                select(func.min(Subscription.id)).where(Subscription.account_id == row.id)
+            ),
+        }
+    return Owner(email, values)
+
+
+def rest_values(app: Flask) -> dict[str, Any]:
+    """Values of the arguments that belong to nobody."""
+    asset = app.extensions["portal_assets"]["portal.css"]
+    with app.app_context(), transaction() as session:
+        return {
+            "digest": asset.digest,
+            "name": asset.name,
+            "locale": "en",
+            "mail_id": session.scalar(select(func.max(DemoMail.id))),
+            "place": 0,
+            "token": LINK_TOKEN,
+            "year": 2026,
+            "setups": session.scalar(select(DemoObject.ref).where(DemoObject.kind == "setup")),
+            "charges": session.scalar(select(DemoObject.ref).where(DemoObject.kind == "charge")),
+        }
+
+
+def with_rest(route: Route, owned: dict[str, Any], rest: dict[str, Any]) -> str:
+    """The address of a route with the values of an owner and of nobody."""
+    values = owned | rest
+    if "ref" in route.arguments:
+        values["ref"] = rest["charges" if "charges" in route.rule else "setups"]
+    return route.path(values)
+
+
+def contents(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table but the sessions', to see whether anything has changed."""
+    with app.app_context(), transaction() as session:
+        return {
+            table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
+            for table in db.metadata.sorted_tables
+            if table.name != "sign_in_session"
+        }
+
+
+def addresses(
+    app: Flask, owned: dict[str, Any], rest: dict[str, Any], *methods: str
+) -> Iterator[tuple[Route, str]]:
+    """Every route with its address."""
+    for route in routes(app, *methods):
+        yield route, with_rest(route, owned, rest)

@@ -1,0 +1,32 @@
+"""Who may do what: a table of roles, and what being deactivated leaves (S6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from portal.domain.permissions import Permission, Role, is_allowed
+
+EVERYTHING = set(Permission)
+NOT_PEOPLE = EVERYTHING - {Permission.MANAGE_MEMBERS}
+READS = {Permission.SEE_LICENCES}
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [(Role.ADMIN, EVERYTHING), (Role.BILLING_ADMIN, NOT_PEOPLE), (Role.MEMBER, READS)],
+)
+def test_what_each_role_may_do(role: Role, allowed: set[Permission]) -> None:
+    assert {p for p in Permission if is_allowed(role, "active", p)} == allowed
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("status", ["deactivated", "invited", "anything else"])
+def test_S6_who_is_not_active_may_read_the_licences_page_and_nothing_else(
+    role: Role, status: str
+) -> None:
+    assert {p for p in Permission if is_allowed(role, status, p)} == READS
+
+
+def test_a_role_that_does_not_exist_is_a_mistake_and_not_a_permission() -> None:
+    with pytest.raises(ValueError, match="owner"):
+        is_allowed("owner", "active", Permission.BUY)
