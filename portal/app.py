@@ -17,7 +17,7 @@ from portal.config import ROOT, ConfigMistakes, Mode, Settings, demo_settings, l
 from portal.db import engine_options, prepare_engine
 from portal.domain.catalogue import Catalogue
 from portal.domain.catalogue_file import CatalogueMistakes, parse_catalogue
-from portal.extensions import babel, csrf, db, htmx, limiter, mail, migrate
+from portal.extensions import LazyMigrate, babel, csrf, db, htmx, limiter, mail
 from portal.mail.transport import MailTransport
 from portal.parts import Parts
 from portal.payments.gateway import Gateway
@@ -73,10 +73,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
-    migrate.init_app(app, db, directory=str(ROOT / "portal" / "migrations"))
+    LazyMigrate().init_app(app, ROOT / "portal" / "migrations")
     csrf.init_app(app)
     htmx.init_app(app)
     limiter.init_app(app)
+    # There are no limits but those of single routes, which check themselves: not on every request.
+    app.before_request_funcs[None].remove(limiter._check_request_limit)
     mail.init_app(app)
 
     catalogue = read_catalogue(settings)

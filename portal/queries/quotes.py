@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
@@ -139,6 +139,8 @@ _ACCOUNT = (
     .where(Account.id == bindparam("account_id"))
 )
 
+# Two comparisons, not IN: a list is expanded anew at every execution.
+_UNRESOLVED = or_(Order.status == "placed", Order.status == "requires_action")
 _HOLDING_COLUMNS = (
     QuoteSubject.subject,
     Quote.id,
@@ -153,7 +155,7 @@ _HOLDINGS = (
     select(*_HOLDING_COLUMNS)
     .join(Quote, Quote.id == QuoteSubject.quote_id)
     .outerjoin(
-        Order, (Order.quote_id == Quote.id) & Order.status.in_(("placed", "requires_action"))
+        Order, (Order.quote_id == Quote.id) & _UNRESOLVED
     )
     .where(Quote.account_id == bindparam("account_id"), QuoteSubject.holds)
     .order_by(Quote.id, QuoteSubject.subject)
@@ -173,7 +175,7 @@ _OVERVIEW = (
     )
     .outerjoin(Quote, Quote.id == QuoteSubject.quote_id)
     .outerjoin(
-        Order, (Order.quote_id == Quote.id) & Order.status.in_(("placed", "requires_action"))
+        Order, (Order.quote_id == Quote.id) & _UNRESOLVED
     )
     .order_by(Quote.id, QuoteSubject.subject)
 )

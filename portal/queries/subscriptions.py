@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, func, select, true
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all
@@ -125,41 +125,50 @@ _STATES = (
     .order_by(Subscription.id, SubscriptionItem.kind.desc(), SubscriptionItem.id)
 )
 
-_RANKED = (
-    select(
-        Assignment.item_id,
-        Assignment.member_id,
-        Assignment.assigned_at,
-        Assignment.id,
-        func.row_number()
-        .over(partition_by=Assignment.item_id, order_by=(Assignment.assigned_at, Assignment.id))
-        .label("place"),
-    )
-    .join(SubscriptionItem, SubscriptionItem.id == Assignment.item_id)
-    .join(Subscription, Subscription.id == SubscriptionItem.subscription_id)
-    .where(
-        Subscription.account_id == bindparam("account_id"),
-        Subscription.status != "ended",
-        SubscriptionItem.kind == "plan",
-        Assignment.freed_at.is_(None),
-    )
-    .subquery()
+# The first holders of each plan, however many there are: read in the order of an index, up to the
+# limit. PostgreSQL does that with a lateral join, which SQLite does not have; SQLite does it with a
+# correlated IN, which PostgreSQL would answer by reading the whole table.
+_FIRST = (
+    select(Assignment.id, Assignment.item_id, Assignment.member_id, Assignment.assigned_at)
+    .where(Assignment.item_id == SubscriptionItem.id, Assignment.freed_at.is_(None))
+    .order_by(Assignment.assigned_at, Assignment.id)
+    .limit(bindparam("first"))
+    .correlate(SubscriptionItem)
 )
-_HOLDERS = (
-    select(
-        _RANKED.c.item_id,
-        _RANKED.c.member_id,
-        Person.name,
-        Person.email,
-        Member.role,
-        Member.status,
-        _RANKED.c.assigned_at,
+
+
+def _holders_of_plans(held: Any, condition: Any) -> Any:
+    """The holders in `held`, a table of assignments that is joined on `condition`."""
+    return (
+        select(
+            held.c.item_id,
+            held.c.member_id,
+            Person.name,
+            Person.email,
+            Member.role,
+            Member.status,
+            held.c.assigned_at,
+        )
+        .select_from(Subscription)
+        .join(SubscriptionItem, SubscriptionItem.subscription_id == Subscription.id)
+        .join(held, condition)
+        .join(Member, Member.id == held.c.member_id)
+        .join(Person, Person.id == Member.person_id)
+        .where(
+            Subscription.account_id == bindparam("account_id"),
+            Subscription.status != "ended",
+            SubscriptionItem.kind == "plan",
+            SubscriptionItem.removed_at.is_(None),
+        )
+        .order_by(held.c.item_id, held.c.assigned_at, held.c.id)
     )
-    .join(Member, Member.id == _RANKED.c.member_id)
-    .join(Person, Person.id == Member.person_id)
-    .where(_RANKED.c.place <= bindparam("first"))
-    .order_by(_RANKED.c.item_id, _RANKED.c.assigned_at, _RANKED.c.id)
-)
+
+
+_HELD = Assignment.__table__.alias("held")
+_HOLDERS = {
+    "postgresql": _holders_of_plans(_FIRST.lateral("held"), true()),
+    "sqlite": _holders_of_plans(_HELD, _HELD.c.id.in_(_FIRST.with_only_columns(Assignment.id))),
+}
 
 _ITEM_HOLDERS = (
     select(
@@ -218,7 +227,8 @@ def get_subscription(
 def list_holders(connection: Connection, account_id: int, first: int) -> dict[int, list[Holder]]:
     """The `first` people that hold each plan's licences, by item id, longest first."""
     found: dict[int, list[Holder]] = {}
-    for row in fetch_all(connection, _HOLDERS, account_id=account_id, first=first):
+    statement = _HOLDERS[connection.dialect.name]
+    for row in fetch_all(connection, statement, account_id=account_id, first=first):
         found.setdefault(row[0], []).append(Holder(*row))
     return found
 

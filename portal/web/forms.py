@@ -113,5 +113,5 @@ def _unfit(field: Field) -> str | None:
     usual = _LONGEST_TEXT if isinstance(field, TextAreaField) else _LONGEST_LINE
     longest = min((check.max for check in own if check.max > 0), default=usual)
     if isinstance(field, StringField) and any(len(text.strip()) > longest for text in texts):
-        return _("This is too long: use at most %(maximum)s characters.", longest=longest)
+        return _("This is too long: use at most %(maximum)s characters.", maximum=longest)
     return None

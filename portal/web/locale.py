@@ -19,13 +19,14 @@ from typing import Any
 from babel.support import Translations
 from flask import Flask, g, has_app_context, has_request_context, request, session
 from flask_babel import Babel, get_locale
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from portal import formats
 from portal.config import LOCALES, ROOT
 from portal.domain.money import Money
 from portal.domain.periods import Period
 from portal.web.signed_in import parts, signed_in
+from portal.web.templating import escape_text
 
 __all__ = ["LANGUAGE_NAMES", "LOCALES", "SESSION_KEY", "Speech", "bind", "install", "is_bound",
            "speech", "words"]  # fmt: skip
@@ -133,7 +134,7 @@ def words(message: str, /, **values: Any) -> Markup:
     found = speech().words[message]
     if not values:
         return found
-    return Markup(str(found) % {name: escape(value) for name, value in values.items()})  # noqa: S704
+    return Markup(str(found) % {name: escape_text(value) for name, value in values.items()})  # noqa: S704
 
 
 def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Markup:
@@ -142,7 +143,7 @@ def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Mark
     if text is None:
         text = singular if number == 1 else plural
     values.setdefault("num", number)
-    return Markup(text % {name: escape(value) for name, value in values.items()})  # noqa: S704
+    return Markup(text % {name: escape_text(value) for name, value in values.items()})  # noqa: S704
 
 
 def _day_range(first: date | Period, last: date | None = None) -> str:

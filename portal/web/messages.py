@@ -47,7 +47,7 @@ SENTENCES: dict[str, Any] = {
     "nothing_added": _l("Enter a higher number for at least one product."),
     "item_unknown": _l("This product is not part of your account."),
     "item_gone": _l("One of the products in your cart is no longer part of your account."),
-    "not_self_service": _l("%(reason)s"),
+    "not_self_service": _l("Changes to this product need our help."),
     "quote_unknown": _l("There is no such quote in your account."),
     "quote_accepted": _l("This quote was accepted already; its order has been placed."),
     "quote_declined": _l("This quote was declined. Make a new one."),

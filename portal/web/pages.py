@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, make_response, render_template, request
+from flask import Response, current_app, request
 
 __all__ = ["local_path", "respond", "see_other", "this_page", "wants_fragment"]
 
@@ -29,7 +29,9 @@ def respond(
     alone = fragment is not None and wants_fragment()
     chosen = fragment if alone and fragment is not None else template
     context.setdefault("failed", status >= 400)
-    response = make_response(render_template(chosen, **context), status)
+    # Not flask.render_template: what it adds to each context are globals of our environment, too.
+    page = current_app.jinja_env.get_template(chosen).render(context)
+    response = current_app.response_class(page, status)
     response.headers["Vary"] = "HX-Request"
     return response
 

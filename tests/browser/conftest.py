@@ -19,6 +19,8 @@ from tests.browser.server import DemoServer  # noqa: E402
 
 # Chromium reports our own 4xx answers as errors of loading; they are what the tests ask for.
 _EXPECTED = "Failed to load resource: the server responded with a status of 4"
+# A request that is given up because the next key was pressed is no error, though htmx says so.
+_GIVEN_UP = ("htmx:sendAbort", "htmx:afterRequest")
 _SECONDS = 15
 
 
@@ -56,8 +58,12 @@ class Watch:
 
     def _watch(self, page: Page) -> None:
         def message(said: Any) -> None:
-            policy = "Content Security Policy" in said.text or "Content-Security-Policy" in said.text
-            if policy or (said.type == "error" and not said.text.startswith(_EXPECTED)):
+            policy = (
+                "Content Security Policy" in said.text or "Content-Security-Policy" in said.text
+            )
+            if policy or (
+                said.type == "error" and not said.text.startswith((_EXPECTED, *_GIVEN_UP))
+            ):
                 self.problems.append(f"{page.url}: {said.text}")
 
         def answered(response: Any) -> None:

@@ -14,11 +14,12 @@ from tests.browser.steps import (
     PREPAID,
     WORKS,
     add_licences,
-    link_in,
+    ask_for_link,
     open_mail,
     path_of,
     pay_with_new_card,
     place_order,
+    present_total,
     save_card,
     save_payment_step,
     sign_in_as,
@@ -83,15 +84,19 @@ def _at(place: str | Callable[[Places], str]) -> Open:
     return go
 
 
-def _seats(*typed: str, button: str = "save") -> Open:
-    def go(page: Page, places: Places) -> None:
-        page.goto(places.add)
-        for nth, text in enumerate(typed):
-            total_field(page, nth).fill(text)
-        page.locator(f"#seats button[value={button}]").click()
-        page.wait_for_load_state()
+def _more_seats(page: Page, places: Places) -> None:
+    page.goto(places.add)
+    for place in (0, 1):
+        total_field(page, place).fill(str(present_total(page, place) + 3))
+    page.locator("#price .figure").wait_for()
 
-    return go
+
+def _wrong_seats(page: Page, places: Places) -> None:
+    page.goto(places.add)
+    total_field(page, 0).fill("many")
+    total_field(page, 1).fill("-3")
+    page.locator("#seats button[value=save]").click()
+    page.locator("[data-focus]").wait_for()
 
 
 def _payment_with_mistakes(page: Page, places: Places) -> None:
@@ -159,7 +164,9 @@ SCREENS = (
     Screen("not-found-signed-out", None, _at("/nowhere")),
     Screen("licences", LOTTE, _at("/licences")),
     Screen("licences-options", LOTTE, _menu_open("section.card .menu summary", "/licences")),
-    Screen("licences-account-menu", LOTTE, _menu_open(".tools .menu:last-child summary", "/licences")),
+    Screen(
+        "licences-account-menu", LOTTE, _menu_open(".tools .menu:last-child summary", "/licences")
+    ),
     Screen("licences-language-menu", LOTTE, _menu_open(".tools .menu summary", "/licences")),
     Screen("licences-member", JONAS, _at("/licences")),
     Screen("licences-bank-transfer", CAMILLE, _at("/licences")),
@@ -167,8 +174,8 @@ SCREENS = (
     Screen("licences-trial", AMELIA, _at("/licences")),
     Screen("people", GIULIA, _at(lambda p: p.paged)),
     Screen("add", LOTTE, _at(lambda p: p.add)),
-    Screen("add-preview", LOTTE, _seats("15", "9", button="preview")),
-    Screen("add-mistakes", LOTTE, _seats("many", "-3")),
+    Screen("add-preview", LOTTE, _more_seats),
+    Screen("add-mistakes", LOTTE, _wrong_seats),
     Screen("add-bank-transfer", CAMILLE, _at(lambda p: p.transfer_add)),
     Screen("add-with-support", GIULIA, _at(lambda p: p.support_add)),
     Screen("add-trial", AMELIA, _at(lambda p: p.trial_add)),
@@ -237,11 +244,7 @@ def prepare(browser: Browser, url: str) -> Places:
             page.goto("/invoices")
             places.invoice_by_transfer = _href(page, "tbody th a")
     context.clear_cookies()
-    page.goto("/sign-in")
-    page.locator("input[name=email]").fill(LOTTE)
-    page.locator("#sign-in button.main").click()
-    page.wait_for_url("**/sign-in/sent")
-    places.link = link_in(open_mail(page, LOTTE))
+    places.link = ask_for_link(page, LOTTE)
     open_mail(page, "boekhouding@atelier-noordzee.example")
     places.mail = path_of(page)
     context.close()

@@ -53,7 +53,9 @@ def take(folder: Path, word: str, locales: tuple[str, ...] = LOCALES) -> int:
 
 
 def _shoot(page: Page, width: int, scheme: str) -> None:
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.emulate_media(
+        color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
+    )
     page.set_viewport_size({"width": width, "height": 800})
 
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 __all__ = [
-    "FAILS_WHEN_CHARGED", "NEEDS_APPROVAL", "PREPAID", "WORKS", "add_licences",
-    "choose_language", "link_in", "open_mail", "path_of", "pay_with_new_card", "place_order",
+    "FAILS_WHEN_CHARGED", "NEEDS_APPROVAL", "PREPAID", "WORKS", "add_licences", "ask_for_link",
+    "choose_language", "link_in", "open_add", "open_mail", "path_of", "pay_with_new_card", "place_order",
     "present_total", "save_card", "save_payment_step", "sign_in_as", "total_field",
 ]  # fmt: skip
 
@@ -53,10 +53,16 @@ def present_total(page: Page, place: int = 0) -> int:
     return int(total_field(page, place).input_value())
 
 
-def add_licences(page: Page, more: int = 3) -> str:
-    """From the licences page to the review of a quote for `more` licences of the first product."""
+def open_add(page: Page) -> None:
+    """From the licences page to the form of new totals of the first product, ready to be used."""
     page.goto("/licences")
     page.locator("a.button.main[href$='/add']").first.click()
+    page.wait_for_url(re.compile(r"/add$"))  # and until it is loaded: htmx listens then
+
+
+def add_licences(page: Page, more: int = 3) -> str:
+    """From the licences page to the review of a quote for `more` licences of the first product."""
+    open_add(page)
     total_field(page).fill(str(present_total(page) + more))
     page.locator("#seats button[value=save]").click()
     page.wait_for_url(re.compile(r"/quotes/\d+$"))
@@ -93,17 +99,36 @@ def place_order(page: Page) -> str:
     return path_of(page)
 
 
-def open_mail(page: Page, recipient: str, words: str = "") -> str:
-    """Open the newest mail to `recipient` (with `words` in its subject): its plain text."""
+def newest_mail(page: Page, recipient: str, words: str = "") -> str:
+    """The address of the newest mail to `recipient` with `words` in its subject, or nothing."""
+    page.goto("/demo/mailbox")
     row = page.locator("tbody tr", has_text=recipient).filter(has_text=words)
+    return (row.first.locator("a").get_attribute("href") or "") if row.count() else ""
+
+
+def open_mail(page: Page, recipient: str, words: str = "", after: str = "") -> str:
+    """Open the newest such mail, once there is one newer than `after`: its plain text."""
+    newest = newest_mail(page, recipient, words)
     for _try in range(60):  # the worker delivers within a second or two
-        page.goto("/demo/mailbox")
-        if row.count():
+        if newest not in {"", after}:
             break
         page.wait_for_timeout(250)
-    row.first.locator("a").click()
-    page.wait_for_url(re.compile(r"/demo/mailbox/\d+$"))
+        newest = newest_mail(page, recipient, words)
+    page.goto(newest)
     return page.locator("section.card div.stack[lang]").inner_text()
+
+
+def ask_for_link(page: Page, email: str, locale: str | None = None) -> str:
+    """Ask for a sign-in link, in a language; the path of the link in the mail that comes."""
+    before = newest_mail(page, email)
+    page.goto("/sign-in")
+    page.locator("input[name=email]").fill(email)
+    if locale is not None:
+        choose_language(page, locale)
+        expect(page.locator("input[name=email]")).to_have_value(email)  # typed before the switch
+    page.locator("#sign-in button.main").click()
+    page.wait_for_url("**/sign-in/sent")
+    return link_in(open_mail(page, email, after=before))
 
 
 def link_in(text: str) -> str:

@@ -11,6 +11,7 @@ from tests.browser.conftest import Watch
 from tests.browser.steps import (
     add_licences,
     choose_language,
+    open_add,
     present_total,
     sign_in_as,
     total_field,
@@ -33,7 +34,7 @@ def test_the_language_switch_keeps_page_and_input(watch: Watch, javascript: bool
 
     sign_in_as(page, LOTTE)
     choose_language(page, "en")
-    page.locator("a.button.main[href$='/add']").first.click()
+    open_add(page)
     address, total = page.url, present_total(page) + 5
     total_field(page).fill(str(total))
     total_field(page, 1).fill("seven")  # nothing that could be saved, and still kept
@@ -73,9 +74,9 @@ def _tab_to(page: Page, pattern: str) -> None:
         if re.search(pattern, _focused(page)):
             break
     assert re.search(pattern, _focused(page)), f"the keyboard does not reach {pattern}"
-    assert page.evaluate(
-        "getComputedStyle(document.activeElement).outlineStyle !== 'none'"
-    ), f"{pattern} does not show that it has the focus"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle !== 'none'"), (
+        f"{pattern} does not show that it has the focus"
+    )
 
 
 def test_licences_are_added_with_the_keyboard_alone(watch: Watch) -> None:
@@ -124,7 +125,7 @@ def test_menus_open_and_close_with_the_keyboard(watch: Watch) -> None:
 def test_the_amount_follows_the_typing_and_mistakes_do_not_lose_it(watch: Watch) -> None:
     page = watch.page()
     sign_in_as(page, LOTTE)
-    page.locator("a.button.main[href$='/add']").first.click()
+    open_add(page)
     present = present_total(page)
     figure = page.locator("#price .figure")
     total_field(page).fill(str(present + 1))
@@ -143,7 +144,7 @@ def test_the_amount_follows_the_typing_and_mistakes_do_not_lose_it(watch: Watch)
 def test_a_portal_that_does_not_answer_is_told(watch: Watch) -> None:
     page = watch.page()
     sign_in_as(page, LOTTE)
-    page.locator("a.button.main[href$='/add']").first.click()
+    open_add(page)
     page.route("**/add", lambda route: route.abort())
     total_field(page).fill("50")
     expect(page.locator("#notices .banner.bad")).to_be_visible()

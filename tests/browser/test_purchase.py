@@ -16,8 +16,9 @@ from tests.browser.steps import (
     PREPAID,
     WORKS,
     add_licences,
+    ask_for_link,
     choose_language,
-    link_in,
+    open_add,
     open_mail,
     path_of,
     pay_with_new_card,
@@ -44,8 +45,7 @@ def _amount(text: str) -> str:
 
 def _bought(page: Page) -> int:
     """The licences of the first product, as its page tells."""
-    page.goto("/licences")
-    page.locator("a.button.main[href$='/add']").first.click()
+    open_add(page)
     hint = page.locator("#seats .hint").first.inner_text()
     found = re.search(r"\d+", hint)
     assert found, hint
@@ -57,13 +57,7 @@ def _fits(page: Page) -> None:
 
 
 def _sign_in_by_mail(page: Page, email: str, locale: str) -> None:
-    page.goto("/sign-in")
-    page.locator("input[name=email]").fill(email)
-    choose_language(page, locale)
-    expect(page.locator("input[name=email]")).to_have_value(email)  # typed before the switch
-    page.locator("#sign-in button.main").click()
-    page.wait_for_url("**/sign-in/sent")
-    link = link_in(open_mail(page, email))
+    link = ask_for_link(page, email, locale)
     page.goto(link)
     page.goto(link)  # a GET does not consume it
     page.locator("main form button").click()

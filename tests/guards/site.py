@@ -57,7 +57,7 @@ OWNED = frozenset(
 )
 """Arguments that name something of one account or one person."""
 
-ABSENT: dict[str, Any] = {name: 987_654_321 for name in OWNED} | {"number": "KAN-1999-00001"}
+ABSENT: dict[str, Any] = dict.fromkeys(OWNED, 987654321) | {"number": "KAN-1999-00001"}
 """Values that name nothing."""
 
 _REST = frozenset({"digest", "locale", "mail_id", "name", "place", "ref", "token", "year"})
@@ -173,9 +173,7 @@ def owner_of(email: str, account: str) -> Owner:
             "session_id": latest(
                 select(func.max(SignInSession.id)).where(SignInSession.person_id == person.id)
             ),
-            "setup_id": latest(
-                select(func.max(setups.c.id)).where(setups.c.account_id == row.id)
-            ),
+            "setup_id": latest(select(func.max(setups.c.id)).where(setups.c.account_id == row.id)),
             "subscription_id": latest(
                 select(func.min(Subscription.id)).where(Subscription.account_id == row.id)
             ),

@@ -12,7 +12,9 @@ from portal.config import ROOT
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 TEXTS = sorted((ROOT / "templates").rglob("*.txt"))
 _JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
-_TAG = re.compile(r"<!--.*?-->|<!doctype[^>]*>|</?[a-zA-Z](?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL | re.I)
+_TAG = re.compile(
+    r"<!--.*?-->|<!doctype[^>]*>|</?[a-zA-Z](?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL | re.I
+)
 _STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _READ_OUT = re.compile(r"\b(?:aria-label|alt|title|placeholder|aria-description)=\"([^\"]*)\"")
@@ -35,7 +37,7 @@ def words_of(source: str) -> list[str]:
     plain = _JINJA.sub(lambda found: "\n" * found[0].count("\n"), source)
     read_out = [text for text in _READ_OUT.findall(plain) if _LETTERS.search(text)]
     text = _TAG.sub(" ", _STYLE.sub(" ", plain))
-    text = re.sub(r"&[a-z]+;|\baria-[a-z]+=\"[^\"]*\"", " ", text)  # entities, attributes of a macro
+    text = re.sub(r"&[a-z]+;|\baria-[a-z]+=\"[^\"]*\"", " ", text)
     return read_out + [line.strip() for line in text.splitlines() if _LETTERS.search(line)]
 
 

@@ -311,15 +311,22 @@ def row_counts(session: Session) -> dict[str, int]:
     }
 
 
+def speak(client: PortalClient, email: str, locale: str) -> None:
+    """Let a person's pages be in `locale`, so that a test can read them."""
+    with client.app.app_context(), transaction() as session:
+        session.execute(update(Person).where(Person.email == email).values(locale=locale))
+
+
 # --- the steps of a purchase, in a browser without JavaScript ----------------------------------
 
 
 class WebPurchase:
     """One person buys seats of one product through the pages."""
 
-    def __init__(self, client: PortalClient, email: str, account: str | None = None) -> None:
+    def __init__(self, client: PortalClient, email: str, locale: str = "en") -> None:
         self.client = client
-        client.sign_in(email, account)
+        speak(client, email, locale)
+        client.sign_in(email)
         client.get("/licences")
         self.add_url = next((link for link in self.page.links() if link.endswith("/add")), "")
         self.quote_url = self.order_url = ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, Field, Form, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Length, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
 from portal.formats import babel_locale
 from portal.services.checkout import BillingAddress, Contact
@@ -32,6 +31,8 @@ def country_choices(locale: str) -> list[tuple[str, str]]:
 
 def is_email(text: str) -> bool:
     """Whether `text` is an address that mail can be sent to, by its form."""
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         validate_email(text, check_deliverability=False, test_environment=False)
     except EmailNotValidError:
@@ -48,7 +49,8 @@ def email_address(_form: Form, field: Field) -> None:
 
 
 def _required(sentence: Any) -> list[Any]:
-    return [InputRequired(sentence)]
+    """Something was sent, and it is more than spaces."""
+    return [InputRequired(sentence), DataRequired(sentence)]
 
 
 class PaymentForm(PortalForm):

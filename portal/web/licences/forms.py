@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from flask_babel import gettext as _
 from wtforms import StringField
 
 from portal.domain.errors import DomainError, Problem, Rejected
@@ -41,7 +42,10 @@ class SeatsForm(PortalForm):
 
 def seats_form(fields: Sequence[SeatField], values: Mapping[int, int]) -> SeatsForm:
     """The form for these items, filled with the present or the cart's totals."""
-    texts = {field.name: StringField(field.label) for field in fields}
+    texts = {
+        field.name: StringField(_("%(product)s – new total", product=field.label))
+        for field in fields
+    }
     form_class = cast(type[SeatsForm], type("SeatsForm", (SeatsForm,), texts))
     return form_class(
         data={

@@ -40,6 +40,8 @@ def index() -> ResponseReturnValue:
         limit=QUOTES_ON_PAGE + 1,
         offset=(page - 1) * QUOTES_ON_PAGE,
     )
+    if page > 1 and not quotes:
+        abort(404)
     return respond(
         "quotes/index.html",
         quotes=quotes[:QUOTES_ON_PAGE],
