@@ -78,7 +78,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     htmx.init_app(app)
     limiter.init_app(app)
     # There are no limits but those of single routes, which check themselves: not on every request.
-    app.before_request_funcs[None].remove(limiter._check_request_limit)
+    if limiter.enabled:
+        app.before_request_funcs[None].remove(limiter._check_request_limit)
     mail.init_app(app)
 
     catalogue = read_catalogue(settings)

@@ -30,6 +30,7 @@ __all__ = ["engine_options", "fetch_all", "fetch_first", "prepare_engine", "read
 
 _READS = "portal_reads"
 _LEFT = "portal_left"
+_MOST_STATEMENTS = 500
 _TRUSTED_SECONDS = 5
 """A PostgreSQL connection that was used this recently is taken to be alive."""
 
@@ -100,9 +101,27 @@ def _prepare_postgresql(engine: Engine) -> None:
             raise InvalidatePoolError from error  # the pool opens a new one
 
 
+class _PrebuiltStatements(dict[tuple[Any, ...], tuple[Any, Any]]):
+    """SQLAlchemy's cache of compiled SQL for statements that are module constants.
+
+    Its own cache is asked with the whole structure of the statement, which is walked to be hashed
+    at every execution. That structure is the statement's own and stays the same object: here it
+    is known by its identity, and kept, so that no other can take its place.
+    """
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        structure, compiled = super().get((id(key[1]), *key[2:]), (None, None))
+        return compiled if structure is key[1] else default
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        if len(self) >= _MOST_STATEMENTS:  # some are built for one use: never without end
+            self.clear()
+        super().__setitem__((id(key[1]), *key[2:]), (key[1], compiled))
+
+
 @lru_cache(maxsize=8)
 def _reading_engine(engine: Engine) -> Engine:
-    return engine.execution_options(**{_READS: True})
+    return engine.execution_options(**{_READS: True, "compiled_cache": _PrebuiltStatements()})
 
 
 @contextmanager
@@ -128,7 +147,7 @@ def transaction() -> Iterator[Session]:
 
 def fetch_all(connection: Connection, statement: Executable, **values: object) -> list[Any]:
     """All rows of a prebuilt statement; a row unpacks in the order of its columns."""
-    return list(connection.execute(statement, values))
+    return list(connection.execute(statement, values).all())
 
 
 def fetch_first(connection: Connection, statement: Executable, **values: object) -> Any:

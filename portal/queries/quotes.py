@@ -69,6 +69,10 @@ class Holding:
     order_number: str | None
     order_status: str | None
 
+    def waits_on(self, today: date) -> bool:
+        """Whether it waits for the customer: an order to be paid, or a quote not yet expired."""
+        return self.order_id is not None or today <= self.valid_until
+
 
 @dataclass(frozen=True, slots=True)
 class QuoteRow:

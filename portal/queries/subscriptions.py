@@ -32,7 +32,7 @@ from portal.models import (
 )
 
 __all__ = [
-    "Holder", "SubscriptionRow", "get_subscription", "list_holders",
+    "Holder", "SubscriptionRow", "list_holders",
     "list_item_holders", "list_subscription_rows", "list_subscription_states",
 ]  # fmt: skip
 
@@ -212,16 +212,6 @@ def list_subscription_states(
 ) -> tuple[SubscriptionState, ...]:
     """The same, as the rules see them."""
     return tuple(row.state for row in list_subscription_rows(connection, account_id, on))
-
-
-def get_subscription(
-    connection: Connection, account_id: int, subscription_id: int
-) -> SubscriptionRow | None:
-    """One live subscription of the account, or None (also for another account's)."""
-    for row in list_subscription_rows(connection, account_id):
-        if row.state.subscription_id == subscription_id:
-            return row
-    return None
 
 
 def list_holders(connection: Connection, account_id: int, first: int) -> dict[int, list[Holder]]:

@@ -1,8 +1,12 @@
-"""The headers of every answer, errors included, and how far proxies are believed."""
+"""The headers of every answer, errors included; the forms' token; how far proxies are believed."""
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from functools import lru_cache
+
+from flask import Flask, Response, current_app, request, session
+from flask_wtf.csrf import generate_csrf
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.config import Settings
@@ -43,6 +47,22 @@ def _headers(settings: Settings) -> dict[str, str]:
     return headers
 
 
+def csrf_token() -> str:
+    """What a form sends along: the session's secret, signed as Flask-WTF does it.
+
+    It has no age (WTF_CSRF_TIME_LIMIT), so it is signed once for a session, not for every page.
+    """
+    raw = session.get("csrf_token")
+    if not isinstance(raw, str):
+        return str(generate_csrf())  # puts a new secret into the session
+    return _signed(str(current_app.secret_key), raw)
+
+
+@lru_cache(maxsize=4096)
+def _signed(secret_key: str, raw: str) -> str:
+    return str(URLSafeTimedSerializer(secret_key, salt="wtf-csrf-token").dumps(raw))
+
+
 def install(app: Flask) -> None:
     """Put the headers on every answer and read what the trusted proxies say."""
     settings: Settings = app.extensions["portal"].settings
@@ -58,6 +78,7 @@ def install(app: Flask) -> None:
         return response
 
     app.after_request(protect)
+    app.jinja_env.globals["csrf_token"] = csrf_token
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

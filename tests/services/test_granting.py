@@ -185,6 +185,34 @@ def test_Q5_a_member_named_as_contact_by_address_becomes_an_active_admin(
     assert event.new["role"] == "admin"
 
 
+def test_Q5_somebody_who_became_a_member_between_the_order_and_the_payment(
+    books: Session, parts: Parts
+) -> None:
+    quote_id = quoted(parts)
+    ready(parts, quote_id, Contact(None, "Giulia", GIULIA))
+    order = placed(parts, quote_id)
+    with transaction() as own:
+        person = own.scalars(select(Person).where(Person.email == GIULIA)).one()
+        account = own.get_one(Order, order.order_id).account_id
+        own.add(Member(account_id=account, person_id=person.id, role="member", status="active",
+                       added_at=NOW))  # fmt: skip
+    collected(parts, order.attempt_id)
+    assert member_of(books, ATELIER, GIULIA).role == "admin"
+    assert outcome_of(books, order.order_id).order == "done"
+
+
+def test_Q5_an_order_without_a_contact_is_granted_all_the_same(
+    books: Session, parts: Parts
+) -> None:
+    order = order_ready_to_pay(parts)
+    with transaction() as own:
+        own.get_one(Order, order.order_id).contact = {"member_id": None, "name": "", "email": ""}
+    before = held_by(books, plan_item(books, ATELIER).id)
+    collected(parts, order.attempt_id)
+    assert held_by(books, plan_item(books, ATELIER).id) == before
+    assert outcome_of(books, order.order_id).seats == 15
+
+
 def test_S9_the_contact_gets_no_seat_that_is_not_there(books: Session, parts: Parts) -> None:
     item = plan_item(books, ATELIER)
     quote_id = quoted(parts, added=1)

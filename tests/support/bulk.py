@@ -32,6 +32,7 @@ from portal.models import (
     Invoice,
     InvoiceLine,
     Member,
+    MethodSetup,
     Order,
     OrderLine,
     Payment,
@@ -203,6 +204,15 @@ class Customers:
                 action="member_invited", subject=f"Person {place}", old=None,
                 new={"email": f"person{place}@bulk.example", "role": "member"},
             )  # fmt: skip
+
+    def add_setup(self, customer: Customer) -> int:
+        """A visit to the provider's page that was ended without a method; its id."""
+        return self._row(
+            MethodSetup, account_id=customer.account_id, person_id=customer.person_id,
+            idempotency_key=f"bulk-setup-{customer.account_id}", gateway_ref=None, page_url="",
+            return_path="/billing/payment-method", status="cancelled", refusal=None,
+            payment_method_id=None, created_at=self.now, settled_at=self.now,
+        )  # fmt: skip
 
     def sign_in(self, customer: Customer, token: str) -> None:
         """A session of the customer's first admin, known by `token`."""

@@ -34,9 +34,8 @@ QUANTITIES = {
     "<script>alert(1)</script>": "Enter a whole number in digits",
     "'; DROP TABLE account; --": "Enter a whole number in digits",
     "NaN": "Enter a whole number in digits",
-    "\ud83d\ude00": "Enter a whole number in digits",
+    "\N{GRINNING FACE}": "Enter a whole number in digits",
 }
-IDS = [repr(typed[:12]) for typed in QUANTITIES]
 
 
 @pytest.fixture
@@ -45,32 +44,33 @@ def buyer(client: PortalClient) -> WebPurchase:
 
 
 @pytest.mark.parametrize("action", ["preview", "save"])
-@pytest.mark.parametrize("typed", QUANTITIES, ids=IDS)
-def test_a_quantity_that_is_none(
-    buyer: WebPurchase, books: Session, typed: str, action: str
+def test_a_quantity_that_is_none_is_said_at_its_field_and_kept(
+    buyer: WebPurchase, books: Session, action: str
 ) -> None:
-    typed = typed.encode("utf-16", "surrogatepass").decode("utf-16")
-    words = QUANTITIES.get(typed, "Enter a whole number in digits")
     fields = buyer.open_form()
     before = row_counts(books)
-    buyer.client.post(buyer.add_url, {**fields, "item_6": typed, "action": action}, status=422)
+    for typed, words in QUANTITIES.items():
+        sent = {**fields, "item_6": typed, "action": action}
+        buyer.client.post(buyer.add_url, sent, status=422)
+        assert words in buyer.text, typed
+        (field,) = buyer.page.all("input", name="item_6")
+        assert field.get("aria-invalid") == "true", typed
+        if typed.isprintable():
+            assert field.get("value") == typed.strip()
+        assert "<script>alert" not in buyer.page.source
+        fragment = buyer.client.post(
+            buyer.add_url, sent, status=422, headers={"HX-Request": "true"}
+        )
+        assert "<html" not in fragment.get_data(as_text=True)
     assert row_counts(books) == before
-    assert words in buyer.text
-    kept = buyer.page.fields("seats")["item_6"]
-    if "\0" not in typed and "\x07" not in typed:
-        assert kept == typed.strip()
-    assert "<script>alert" not in buyer.page.source
-    fragment = buyer.client.post(
-        buyer.add_url, {**fields, "item_6": typed, "action": action}, status=422,
-        headers={"HX-Request": "true"},
-    )  # fmt: skip
-    assert "<html" not in fragment.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("locale", ["nl", "fr", "it", "de"])
-def test_the_answer_is_in_the_persons_language(
-    buyer: WebPurchase, books: Session, locale: str
-) -> None:
+def test_the_answer_is_in_the_persons_language(buyer: WebPurchase, books: Session) -> None:
+    for locale in ("nl", "fr", "it", "de"):
+        _answers_in(buyer, books, locale)
+
+
+def _answers_in(buyer: WebPurchase, books: Session, locale: str) -> None:
     fields = buyer.open_form()
     speak(buyer.client, LOTTE, locale)
     before = row_counts(books)
@@ -82,25 +82,19 @@ def test_the_answer_is_in_the_persons_language(
     assert row_counts(books) == before
 
 
-@pytest.mark.parametrize(
-    "name", ["item_999999", "item_-1", "item_", "item_6\0", "item_6.5", "x" * 500]
-)
-def test_an_unknown_item_is_no_item(buyer: WebPurchase, books: Session, name: str) -> None:
+def test_an_unknown_item_is_no_item(buyer: WebPurchase, books: Session) -> None:
     fields = buyer.open_form()
     before = row_counts(books)
-    buyer.client.post(buyer.add_url, {**fields, name: "99", "action": "save"}, status=422)
+    for name in ("item_999999", "item_-1", "item_", "item_6\0", "item_6.5", "x" * 500):
+        buyer.client.post(buyer.add_url, {**fields, name: "99", "action": "save"}, status=422)
     assert row_counts(books) == before
 
 
-@pytest.mark.parametrize(
-    "data", [{}, {"action": ""}, {"action": "save"}, {"action": "nonsense"}, {"item_7": "3"}]
-)
-def test_a_form_with_nothing_in_it(
-    buyer: WebPurchase, books: Session, data: dict[str, str]
-) -> None:
+def test_a_form_with_nothing_in_it(buyer: WebPurchase, books: Session) -> None:
     buyer.open_form()
     before = row_counts(books)
-    buyer.client.post(buyer.add_url, data, status=422)
+    for data in ({}, {"action": ""}, {"action": "save"}, {"action": "nonsense"}, {"item_7": "3"}):
+        buyer.client.post(buyer.add_url, data, status=422)
     assert row_counts(books) == before
 
 
@@ -120,15 +114,15 @@ def forms(buyer: WebPurchase) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("token", [None, "", "nonsense", "\0", "x" * 5000])
 def test_a_form_without_its_csrf_token_is_refused(
-    buyer: WebPurchase, books: Session, forms: list[str], token: str | None
+    buyer: WebPurchase, books: Session, forms: list[str]
 ) -> None:
     before = row_counts(books)
-    for path in forms:
+    for token in (None, "", "nonsense", "\0", "x" * 5000):
         data = {"action": "save"} if token is None else {"action": "save", "csrf_token": token}
-        buyer.client.post(path, data, status=403, csrf=False)
-        assert "This form is no longer valid" in buyer.text
+        for path in forms:
+            buyer.client.post(path, data, status=403, csrf=False)
+            assert "This form is no longer valid" in buyer.text
     assert row_counts(books) == before
 
 
@@ -144,37 +138,31 @@ def test_a_body_of_ten_megabytes_is_refused(
     assert row_counts(books) == before
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/json", "text/plain", "multipart/form-data", "multipart/x", ""]
-)
 def test_a_body_that_is_no_form_is_a_form_with_nothing_in_it(
-    buyer: WebPurchase, forms: list[str], content_type: str
+    buyer: WebPurchase, forms: list[str]
 ) -> None:
     token = buyer.client.csrf_token()
-    for path in forms:
-        answer = buyer.client.browser.post(
-            path, data=b"\xff\xfe{\0", content_type=content_type, headers={"X-CSRFToken": token}
-        )
-        assert answer.status_code in {303, 400, 415, 422}, path
+    for kind in ("application/json", "text/plain", "multipart/form-data", "multipart/x", ""):
+        for path in forms:
+            answer = buyer.client.browser.post(
+                path, data=b"\xff\xfe{\0", content_type=kind, headers={"X-CSRFToken": token}
+            )
+            assert answer.status_code in {303, 400, 415, 422}, (path, kind)
 
 
-@pytest.mark.parametrize(
-    ("page", "status"),
-    [("0", 404), ("-1", 404), ("10001", 404), (str(10**30), 404), ("999", 404), ("%00", 404),
-     ("1.5", 200), ("abc", 200), ("", 200)],
-)  # fmt: skip
-def test_absurd_page_numbers(buyer: WebPurchase, page: str, status: int) -> None:
+def test_absurd_page_numbers(buyer: WebPurchase) -> None:
     subscription = buyer.add_url.split("/")[2]
     for path in ("/quotes", f"/licences/{subscription}"):
-        buyer.client.get(f"{path}?page={page}", status)
+        for page in ("0", "-1", "999", "10001", str(10**30), "%00"):
+            buyer.client.get(f"{path}?page={page}", 404)
+        for page in ("1.5", "abc", ""):  # as if none were given
+            buyer.client.get(f"{path}?page={page}")
 
 
-@pytest.mark.parametrize("locale", ["xx", "EN", "en-GB", "e" * 500, "%00", "..", "klingon"])
-def test_an_unknown_language_is_an_absent_page(
-    buyer: WebPurchase, books: Session, locale: str
-) -> None:
+def test_an_unknown_language_is_an_absent_page(buyer: WebPurchase, books: Session) -> None:
     before = row_counts(books)
-    buyer.client.post(f"/languages/{locale}", {}, status=404)
+    for locale in ("xx", "EN", "en-GB", "e" * 500, "%00", "..", "klingon"):
+        buyer.client.post(f"/languages/{locale}", {}, status=404)
     assert row_counts(books) == before
 
 

@@ -54,7 +54,8 @@ _LONGEST_ID = 18  # digits
 def index() -> ResponseReturnValue:
     """What the company has, who uses it, what it pays next and when."""
     who, connection, catalogue = account(), read_connection(), parts().catalogue
-    rows = list_subscription_rows(connection, who.id, parts().clock.today(who.time_zone))
+    today = parts().clock.today(who.time_zone)
+    rows = list_subscription_rows(connection, who.id, today)
     holders = list_holders(connection, who.id, HOLDERS_ON_CARD)
     buying, holdings = get_account_overview(connection, who.id)
     decision = decide_vendor_tax(
@@ -66,7 +67,7 @@ def index() -> ResponseReturnValue:
         cards=cards(rows, holders, catalogue, who.payment_terms, speech().locale),
         next_invoice=next_invoice,
         buying=buying,
-        holdings=_by_quote(holdings),
+        holdings=_by_quote(tuple(h for h in holdings if h.waits_on(today))),
         catalogue=catalogue,
     )
 

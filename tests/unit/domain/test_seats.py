@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from portal.config import DEMO_CATALOG
 from portal.domain.catalogue import Catalogue
 from portal.domain.catalogue_file import parse_catalogue
 from portal.domain.errors import Rejected
+from portal.domain.labels import label_of
 from portal.domain.periods import Interval
 from portal.domain.seats import MAXIMUM_SEATS, may_add_seats, plan_seat_increase
 from tests.unit.domain.buying import QUARTER, YEAR, add_on, eur, plan, subscription
@@ -135,6 +137,40 @@ def test_who_may_add_seats_alone(
 def test_a_product_that_needs_help_is_not_changed_by_the_customer(catalogue: Catalogue) -> None:
     state = subscription(plan(key="analyst"), product="insights")
     assert may_add_seats(state, state.plan_item, catalogue, "automatic") == "product_support"
+
+
+def test_a_plan_or_an_add_on_may_need_help_where_its_product_does_not(
+    catalogue: Catalogue,
+) -> None:
+    crm = catalogue.product("crm")
+    helped = replace(
+        crm,
+        plans=tuple(replace(p, self_service=False) for p in crm.plans),
+        add_ons=tuple(replace(a, self_service=False) for a in crm.add_ons),
+    )
+    products = tuple(helped if p.key == "crm" else p for p in catalogue.products)
+    changed = replace(catalogue, products=products)
+    extra = add_on(2, quantity=3)
+    state = subscription(plan(), extra)
+    assert may_add_seats(state, state.plan_item, changed, "automatic") == "plan_support"
+    assert may_add_seats(state, extra, changed, "automatic") == "add_on_support"
+    assert may_add_seats(state, extra, catalogue, "automatic") is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "label"),
+    [
+        (("crm", "pro", None, None), "Kanto CRM Pro"),
+        (("crm", None, "appointments", "beyond"), "Customer appointments Beyond"),
+        (("crm", None, None, None), "Kanto CRM"),
+        (("gone", "pro", None, None), "gone pro"),
+        (("crm", "gone", None, None), "crm gone"),
+    ],
+)
+def test_what_is_sold_has_a_name_and_a_key_that_left_the_file_shows_itself(
+    catalogue: Catalogue, keys: tuple[str, str | None, str | None, str | None], label: str
+) -> None:
+    assert label_of(catalogue, *keys, "en") == label
 
 
 def test_a_flat_add_on_and_a_free_item_have_no_seats_to_add(catalogue: Catalogue) -> None:

@@ -108,14 +108,14 @@ def test_Q2_a_new_day_shows_the_new_amount_before_payment(
     assert [c.data["amount_minor"] for c in charges(books)] == [9275]
 
 
-@pytest.mark.parametrize("shown", ["", "0" * 24, "\0", "x" * 10_000, "ü" * 24])
 def test_Q2_nothing_is_charged_for_terms_that_were_not_shown(
-    buyer: WebPurchase, books: Session, shown: str
+    buyer: WebPurchase, books: Session
 ) -> None:
     before = row_counts(books)
-    buyer.client.post(buyer.service_order_url, {"shown": shown}, status=422)
+    for shown in ("", "0" * 24, "\0", "x" * 10_000, "ü" * 24):
+        buyer.client.post(buyer.service_order_url, {"shown": shown}, status=422)
+        assert "Place service order and pay €95.74" in buyer.text
     assert row_counts(books) == before
-    assert "Place service order and pay €95.74" in buyer.text
 
 
 def test_Q2_another_vat_situation_shows_the_new_amount(app: Flask, buyer: WebPurchase) -> None:

@@ -180,11 +180,11 @@ def test_Q1_a_quote_that_came_while_the_page_was_open_is_shown_before_it_is_repl
     assert books.get_one(Quote, other.quote_id).status == "superseded"
 
 
-@pytest.mark.parametrize("replaces", ["x", "-1", "9" * 5000, "٣", "1.5", "\0"])
-def test_nonsense_in_the_hidden_field_confirms_nothing(buyer: WebPurchase, replaces: str) -> None:
+def test_nonsense_in_the_hidden_field_confirms_nothing(buyer: WebPurchase) -> None:
     buyer.save_cart(3)
-    fields = {**filled(buyer, 16, "save"), "replaces": replaces}
-    buyer.client.post(buyer.add_url, fields, status=422)
+    fields = filled(buyer, 16, "save")
+    for replaces in ("x", "-1", "9" * 5000, "٣", "1.5", "\0"):
+        buyer.client.post(buyer.add_url, {**fields, "replaces": replaces}, status=422)
 
 
 def test_S1_somebody_else_has_bought_meanwhile(

@@ -137,6 +137,13 @@ def _nothing_can_be_done_with(buyer: WebPurchase, quote_id: int, books: Session)
     assert not [link for link in buyer.page.links() if "/checkout/" in link]
 
 
+def test_Q1_a_quote_that_waits_is_said_on_the_licences_page(buyer: WebPurchase) -> None:
+    buyer.client.get("/licences")
+    assert "Quote Q-2026-0007 waits for you" in buyer.text
+    assert "It is valid until 28 November 2026." in buyer.text
+    assert buyer.quote_url in buyer.page.links()
+
+
 def test_Q1_a_superseded_quote_points_to_the_new_one(buyer: WebPurchase, books: Session) -> None:
     old = buyer.quote_id
     buyer.save_cart(1)
@@ -156,6 +163,10 @@ def test_Q1_an_expired_quote_says_so(
         with app.app_context(), transaction() as session:
             expire_quotes(session, now=clock.now())
     buyer.client.sign_in(LOTTE)
+    buyer.client.get("/licences")
+    assert "waits for you" not in buyer.text
+    buyer.open_form()
+    assert "This replaces quote" not in buyer.text
     buyer.client.get(buyer.quote_url)
     assert "This quote ended on 28 November 2026" in buyer.text
     buyer.client.get("/quotes")

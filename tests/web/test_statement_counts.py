@@ -1,0 +1,185 @@
+"""Pages read with few statements, of a number that does not grow, and a GET writes nothing.
+
+At most 4 statements for the licences page and 6 for any other, session and person included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, func, select
+from werkzeug.test import TestResponse
+
+from portal.clock import clock
+from portal.db import transaction
+from portal.extensions import db
+from portal.models import Invoice, Order, SignInSession
+from portal.parts import Parts
+from portal.web.access import PUBLIC
+from tests.guards.site import Owner, Route, furnish, rest_values, routes, with_rest
+from tests.support.bulk import Customer, Customers
+from tests.support.client import PortalClient
+
+LICENCES_PAGE, ANY_PAGE = 4, 6
+MANY = 10_000
+
+# The two addresses to which the provider's pages send people back; both are idempotent.
+MAY_WRITE = {"orders.back_from_bank", "payment_method.returned"}
+_READS = re.compile(r"\s*(SELECT|WITH|PRAGMA)\b", re.IGNORECASE)
+_AROUND = re.compile(r"\s*(BEGIN|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA)\b", re.IGNORECASE)
+
+
+@dataclass
+class Seen:
+    """What one request sent to the database."""
+
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def writes(self) -> list[str]:
+        return [s for s in self.statements if not _READS.match(s) and not _AROUND.match(s)]
+
+    @property
+    def count(self) -> int:
+        return len([s for s in self.statements if not _AROUND.match(s)])
+
+
+@contextmanager
+def watching(app: Flask) -> Iterator[Seen]:
+    """Every statement of every connection of the app."""
+    with app.app_context():
+        engine = db.engine
+    seen = Seen()
+
+    def note(_connection, _cursor, statement, *_more):  # type: ignore[no-untyped-def]
+        seen.statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def fetch(client: PortalClient, path: str) -> tuple[TestResponse, Seen]:
+    """GET, whatever the answer; no page may fail."""
+    with watching(client.app) as seen:
+        answer = client.browser.get(path)
+    assert answer.status_code < 500, f"{path} answered {answer.status_code}"
+    return answer, seen
+
+
+@pytest.fixture
+def owner(app: Flask, parts: Parts) -> Owner:
+    return furnish(app, parts)[0]
+
+
+def test_a_get_writes_nothing_and_takes_few_statements(app: Flask, owner: Owner) -> None:
+    """Every GET route, signed in as an admin and as nobody."""
+    rest = rest_values(app)
+    admin, nobody = PortalClient(app), PortalClient(app)
+    admin.sign_in(owner.email)
+    wrong: list[str] = []
+    for client in (admin, nobody):
+        for route in routes(app, "GET"):
+            _, seen = fetch(client, with_rest(route, owner.values, rest))
+            if route.endpoint in MAY_WRITE:
+                continue
+            if seen.writes:
+                wrong.append(f"{route.rule} writes: {seen.writes}")
+            most = LICENCES_PAGE if route.rule == "/licences" else ANY_PAGE
+            if seen.count > most:
+                wrong.append(f"{route.rule} takes {seen.count} statements, not {most}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_exceptions_are_the_return_addresses(app: Flask) -> None:
+    """Only what the payment pages lead back to may write on a GET, and both exist."""
+    found = {route.endpoint for route in routes(app, "GET") if route.rule.endswith("/return")}
+    assert found == MAY_WRITE
+
+
+def values_of(app: Flask, customer: Customer, setup_id: int) -> dict[str, Any]:
+    """What the addresses of a generated customer are made of."""
+    with app.app_context(), transaction() as session:
+        return {
+            "account_id": customer.account_id,
+            "subscription_id": customer.subscription_ids[0],
+            "quote_id": customer.open_quote_id,
+            "setup_id": setup_id,
+            "number": session.scalar(
+                select(func.max(Invoice.number)).where(Invoice.account_id == customer.account_id)
+            ),
+            "order_id": session.scalar(
+                select(func.max(Order.id)).where(Order.account_id == customer.account_id)
+            ),
+            "session_id": session.scalar(
+                select(SignInSession.id).where(SignInSession.person_id == customer.person_id)
+            ),
+            "year": clock.now().year,
+        }
+
+
+def as_admin_of(app: Flask, token: str) -> PortalClient:
+    client = PortalClient(app)
+    with client.browser.session_transaction() as cookie:
+        cookie["_user_id"] = token
+    return client
+
+
+def of_the_account(app: Flask) -> list[Route]:
+    """The routes that show something of the account; a year's archive holds a year's invoices."""
+    return [
+        route
+        for route in routes(app, "GET")
+        if route.access != PUBLIC and route.endpoint not in {"invoices.year_archive", *MAY_WRITE}
+    ]
+
+
+def test_pages_do_not_grow_with_the_account(app: Flask, parts: Parts) -> None:
+    """1 and 10,000 members, licences, invoices, events: the same number of statements."""
+    with app.app_context(), transaction() as session:
+        customers = Customers(session.connection(), parts.catalogue, clock.now(), locale="en")
+        small = customers.add((2, 2, 2), members=1, invoices=1)
+        middle = customers.add((30, 2, 2), members=20, invoices=1)
+        large = customers.add((MANY + 50, 2, 2), members=12)
+        customers.add_members(large, MANY)
+        customers.add_invoices(large, MANY)
+        customers.add_events(large, MANY)
+        customers.add_quotes(large, MANY // 10)
+        setups = {}
+        for customer, token in ((small, "small"), (middle, "middle"), (large, "large")):
+            customers.sign_in(customer, token)
+            setups[token] = customers.add_setup(customer)
+        customers.write()
+
+    one, many = as_admin_of(app, "small"), as_admin_of(app, "large")
+    values = values_of(app, small, setups["small"]), values_of(app, large, setups["large"])
+    wrong: list[str] = []
+    for route in of_the_account(app):
+        (first, few), (second, lots) = (
+            fetch(client, route.path(own)) for client, own in zip((one, many), values, strict=True)
+        )
+        assert first.status_code == second.status_code, route.rule
+        most = LICENCES_PAGE if route.rule == "/licences" else ANY_PAGE
+        if lots.count > most or few.count > most:
+            wrong.append(f"{route.rule} takes {few.count} and {lots.count} statements, not {most}")
+        if lots.count != few.count:
+            wrong.append(
+                f"{route.rule} takes {few.count} statements for one, {lots.count} for many"
+            )
+    assert not wrong, "\n".join(wrong)
+
+    # The page shows the first holders and how many more there are, be it 20 or 10,000.
+    some, _ = fetch(as_admin_of(app, "middle"), "/licences")
+    all_of_them, _ = fetch(many, "/licences")
+    assert some.status_code == all_of_them.status_code == 200
+    assert abs(len(all_of_them.data) - len(some.data)) < 300
+    for path in ("/invoices", "/quotes", "/activity", f"/licences/{large.subscription_ids[0]}"):
+        assert len(fetch(many, path)[0].data) < 80_000, path
