@@ -40,7 +40,7 @@ def engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {
             "hide_parameters": True,  # errors are logged, and parameters are people's data
-            "connect_args": {"isolation_level": None, "timeout": 20, "check_same_thread": False}
+            "connect_args": {"isolation_level": None, "timeout": 20, "check_same_thread": False},
         }
     return {
         "hide_parameters": True,

@@ -41,7 +41,11 @@ class _MigrationCommands(click.Command):
     """`flask db …`: Flask-Migrate's own group of commands, imported when it is used."""
 
     def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **more: Any
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **more: Any,
     ) -> click.Context:
         from flask_migrate.cli import db as commands  # type: ignore[import-not-found]
 

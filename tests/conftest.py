@@ -23,7 +23,7 @@ from portal.app import create_app
 from portal.clock import clock
 from portal.config import DEMO_CATALOG, MailSettings, Mode, Settings
 from portal.db import transaction
-from portal.extensions import db
+from portal.extensions import db, limiter
 from portal.parts import Parts
 from tests.support.client import PortalClient
 from tests.support.postgres import PostgresServer
@@ -91,7 +91,7 @@ def database(
 ) -> Iterator[Database]:
     name = request.param
     server = request.getfixturevalue("postgres") if name == "postgresql" else None
-    yield Database(name, tmp_path_factory.mktemp(name), server)
+    return Database(name, tmp_path_factory.mktemp(name), server)
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +127,7 @@ def app(portal_app: Flask, database: Database) -> Iterator[Flask]:
     with portal_app.app_context():
         database.reset()
     clock.fix(NOW)
+    limiter.enabled = False  # one for the process: an app that a test made may have switched it on
     yield portal_app
     clock.fix(None)
 

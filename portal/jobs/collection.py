@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from portal.db import transaction
@@ -11,9 +11,12 @@ from portal.jobs.registry import register
 from portal.parts import Parts
 from portal.payments.gateway import Patience
 from portal.services import method_detaching
-from portal.services.collecting import refresh_attempt
+from portal.services.collecting import abandon_attempt, list_unsettled, refresh_attempt
 
-__all__ = ["StillUnknown", "detach_method", "settle_attempt"]
+__all__ = ["StillUnknown", "detach_method", "look_after_payments", "settle_attempt"]
+
+# Time to confirm with the bank; after it the payment is given up and the products are free again.
+CONFIRM_WITHIN = timedelta(hours=24)
 
 
 class StillUnknown(Exception):
@@ -41,3 +44,31 @@ def detach_method(parts: Parts, payload: Mapping[str, Any], now: datetime) -> No
     """Let the provider forget a method that was removed here; one that is gone is no error."""
     if not method_detaching.detach_method(transaction, parts.gateway, str(payload["method_ref"])):
         raise StillUnknown("an unresolved payment still needs the method")
+
+
+@register("look_after_payments", every=timedelta(minutes=30))
+def look_after_payments(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Ask about every attempt that is not settled: a webhook may have been lost (M1, M2).
+
+    A payment that nobody confirmed with the bank in time is given up, so that it does not hold
+    its products for ever (Q1).
+    """
+    after = 0
+    while True:
+        with transaction() as session:
+            batch = list_unsettled(session, before=now - timedelta(minutes=10), after=after)
+        if not batch:
+            return
+        for attempt_id, needs_action, created_at in batch:
+            late = needs_action and created_at < now - CONFIRM_WITHIN
+            settle = abandon_attempt if late else refresh_attempt
+            settle(
+                transaction,
+                parts.gateway,
+                attempt_id,
+                catalogue=parts.catalogue,
+                public_url=parts.settings.public_url,
+                patience=Patience.BACKGROUND,
+                now=lambda: now,
+            )
+        after = batch[-1][0]

@@ -28,8 +28,11 @@ from portal.models import (
     Subscription,
     SubscriptionItem,
 )
+from portal.queries.members import MOST_ADMINS, AdminRow
 
-__all__ = ["CheckoutRow", "OrderLineRow", "OrderRow", "get_checkout", "get_order"]
+__all__ = [
+    "CheckoutRow", "OrderLineRow", "OrderRow", "get_checkout", "get_order", "get_payment_step",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +160,45 @@ _LINES = (
     .where(OrderLine.order_id == bindparam("order_id"))
     .order_by(OrderLine.position)
 )
+_CHOSEN = (
+    Checkout.contact_member_id,
+    Checkout.contact_name,
+    Checkout.contact_email,
+    Person.name,
+    Person.email,
+    Checkout.payment_method_id,
+    Checkout.completed,
+)
 _CHECKOUT = (
-    select(
-        Checkout.contact_member_id,
-        Checkout.contact_name,
-        Checkout.contact_email,
-        Person.name,
-        Person.email,
-        Checkout.payment_method_id,
-        Checkout.completed,
-    )
+    select(*_CHOSEN)
     .join(Quote, Quote.id == Checkout.quote_id)
     .outerjoin(Member, Member.id == Checkout.contact_member_id)
     .outerjoin(Person, Person.id == Member.person_id)
     .where(Quote.account_id == bindparam("account_id"), Quote.id == bindparam("quote_id"))
 )
+
+# What was chosen and who may be chosen, in one statement: a row an admin, or one row without.
+_ADMIN, _ADMIN_PERSON = Member.__table__.alias("admin"), Person.__table__.alias("admin_person")
+_PAYMENT_STEP = (
+    select(
+        _ADMIN.c.id, _ADMIN_PERSON.c.id, _ADMIN_PERSON.c.name, _ADMIN_PERSON.c.email,
+        Checkout.id, *_CHOSEN,
+    )
+    .select_from(Quote)
+    .outerjoin(Checkout, Checkout.quote_id == Quote.id)
+    .outerjoin(Member, Member.id == Checkout.contact_member_id)
+    .outerjoin(Person, Person.id == Member.person_id)
+    .outerjoin(
+        _ADMIN,
+        (_ADMIN.c.account_id == Quote.account_id)
+        & (_ADMIN.c.role == "admin")
+        & (_ADMIN.c.status != "deactivated"),
+    )
+    .outerjoin(_ADMIN_PERSON, _ADMIN_PERSON.c.id == _ADMIN.c.person_id)
+    .where(Quote.account_id == bindparam("account_id"), Quote.id == bindparam("quote_id"))
+    .order_by(_ADMIN_PERSON.c.name, _ADMIN.c.id)
+    .limit(MOST_ADMINS)
+)  # fmt: skip
 
 
 def get_order(
@@ -197,3 +224,12 @@ def get_checkout(connection: Connection, account_id: int, quote_id: int) -> Chec
     """What was chosen for a quote of the account, or None where nothing was yet."""
     row = fetch_first(connection, _CHECKOUT, account_id=account_id, quote_id=quote_id)
     return CheckoutRow(*row) if row is not None else None
+
+
+def get_payment_step(
+    connection: Connection, account_id: int, quote_id: int
+) -> tuple[CheckoutRow | None, list[AdminRow]]:
+    """What was chosen for a quote of the account, and its admins by name, invited ones included."""
+    rows = fetch_all(connection, _PAYMENT_STEP, account_id=account_id, quote_id=quote_id)
+    chosen = CheckoutRow(*rows[0][5:]) if rows and rows[0][4] is not None else None
+    return chosen, [AdminRow(*row[:4]) for row in rows if row[0] is not None]

@@ -158,9 +158,7 @@ _HOLDING_COLUMNS = (
 _HOLDINGS = (
     select(*_HOLDING_COLUMNS)
     .join(Quote, Quote.id == QuoteSubject.quote_id)
-    .outerjoin(
-        Order, (Order.quote_id == Quote.id) & _UNRESOLVED
-    )
+    .outerjoin(Order, (Order.quote_id == Quote.id) & _UNRESOLVED)
     .where(Quote.account_id == bindparam("account_id"), QuoteSubject.holds)
     .order_by(Quote.id, QuoteSubject.subject)
 )
@@ -178,9 +176,7 @@ _OVERVIEW = (
         ),
     )
     .outerjoin(Quote, Quote.id == QuoteSubject.quote_id)
-    .outerjoin(
-        Order, (Order.quote_id == Quote.id) & _UNRESOLVED
-    )
+    .outerjoin(Order, (Order.quote_id == Quote.id) & _UNRESOLVED)
     .order_by(Quote.id, QuoteSubject.subject)
 )
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.models import Cart, CartLine
 from portal.services.locks import lock_account
 
-__all__ = ["empty_cart", "save_seat_cart"]
+__all__ = ["empty_cart", "reopen_cart", "save_seat_cart"]
 
 
 def save_seat_cart(
@@ -51,3 +51,11 @@ def _open_cart(session: Session, account_id: int, person_id: int) -> Cart | None
         .where(Cart.account_id == account_id, Cart.person_id == person_id, Cart.status == "open")
         .with_for_update()
     ).one_or_none()
+
+
+def reopen_cart(session: Session, cart_id: int, now: datetime) -> None:
+    """An order came to nothing: its cart is open again, unless the person began another since."""
+    cart = session.get_one(Cart, cart_id)
+    if cart.status == "ordered" and _open_cart(session, cart.account_id, cart.person_id) is None:
+        cart.status, cart.changed_at = "open", now
+        session.flush()

@@ -30,7 +30,9 @@ from portal.payments.gateway import (
 )
 from portal.services.payment_settlement import mark_unknown, settle_charge
 
-__all__ = ["Transaction", "abandon_attempt", "collect_attempt", "refresh_attempt"]
+__all__ = [
+    "Transaction", "abandon_attempt", "collect_attempt", "list_unsettled", "refresh_attempt",
+]  # fmt: skip
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
@@ -141,6 +143,26 @@ def abandon_attempt(
     with transaction() as session:
         settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now())
     return True
+
+
+def list_unsettled(
+    session: Session, *, before: datetime, after: int, limit: int = 200
+) -> list[tuple[int, bool, datetime]]:
+    """Attempts of before `before`, with ids above `after`, that are not settled yet.
+
+    Each with whether the customer has to confirm it with the bank, and when it began.
+    """
+    rows = session.execute(
+        select(PaymentAttempt.id, PaymentAttempt.status, PaymentAttempt.created_at)
+        .where(
+            PaymentAttempt.settled_at.is_(None),
+            PaymentAttempt.created_at < before,
+            PaymentAttempt.id > after,
+        )
+        .order_by(PaymentAttempt.id)
+        .limit(limit)
+    )
+    return [(row[0], row[1] == AttemptStatus.REQUIRES_ACTION, row[2]) for row in rows]
 
 
 def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:

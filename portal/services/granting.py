@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.orders import OrderStatus
+from portal.domain.periods import local_date
 from portal.models import (
     Account,
     Assignment,
@@ -21,7 +22,7 @@ from portal.models import (
 )
 from portal.services.audit import SYSTEM, Actor, record
 from portal.services.entitlements import announce_entitlements
-from portal.services.outbox import enqueue_mail
+from portal.services.outbox import enqueue_mail, open_desk_task
 
 __all__ = ["grant_order"]
 
@@ -35,6 +36,7 @@ def grant_order(
     """
     placer = session.get(Person, order.placed_by_id)
     actor = Actor("person", placer.name, placer.id) if placer else SYSTEM
+    today = local_date(now, account.time_zone)
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
     ).all()
@@ -43,6 +45,11 @@ def grant_order(
         if line.kind == "seats" and line.item_id is not None:
             items[line.item_id] = _add_seats(session, line, order, actor, now)
     _place_contact(session, order, account, list(items.values()), actor, now)
+    if any(line.period_ends_on and line.period_ends_on <= today for line in lines):
+        # Paid for a period that has ended since: the renewal was invoiced without these seats.
+        open_desk_task(session, "granted_after_renewal", account_id=account.id, now=now,
+                       dedupe_key=f"granted_after_renewal:{order.id}",
+                       details={"order": order.number})  # fmt: skip
     touched = sorted({item.subscription_id for item in items.values()})
     waiting = announce_entitlements(session, account, touched, catalogue, now)
     order.status = OrderStatus.PAID if waiting else OrderStatus.DONE

@@ -26,6 +26,7 @@ from portal.models import (
 )
 from portal.payments.gateway import ChargeOutcome, ChargeStatus
 from portal.services.audit import Actor, record
+from portal.services.carts import reopen_cart
 from portal.services.granting import grant_order
 from portal.services.invoicing import issue_order_invoice
 from portal.services.locks import lock_account
@@ -275,6 +276,8 @@ def _reopen_quote(session: Session, order: Order, now: datetime) -> None:
     if quote is not None and quote.status == "accepted":
         quote.status, quote.closed_at = "open", None
         quote.version += 1
+        if quote.cart_id is not None:
+            reopen_cart(session, quote.cart_id, now)
     checkout = session.scalars(
         select(Checkout).where(Checkout.quote_id == order.quote_id)
     ).one_or_none()

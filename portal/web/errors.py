@@ -187,7 +187,9 @@ def _other(error: HTTPException) -> Response:
     status = error.code or _SERVER_ERROR
     if status < 400:
         return make_response(error.get_response(request.environ))
-    return error_page(status, _("This request cannot be answered"), _("Nothing was changed."), way=_home())
+    return error_page(
+        status, _("This request cannot be answered"), _("Nothing was changed."), way=_home()
+    )
 
 
 def _domain(error: DomainError) -> Response:

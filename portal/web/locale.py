@@ -24,7 +24,7 @@ from markupsafe import Markup
 from portal import formats
 from portal.config import LOCALES, ROOT
 from portal.domain.money import Money
-from portal.domain.periods import Period
+from portal.domain.periods import Period, local_date
 from portal.web.signed_in import parts, signed_in
 from portal.web.templating import escape_text
 
@@ -166,6 +166,12 @@ def _day_month(on: date) -> str:
     return formats.format_day_month(on, speech().locale)
 
 
+def _local_day(at: datetime) -> str:
+    """The day of an instant where the account is."""
+    spoken = speech()
+    return formats.format_day_short(local_date(at, spoken.time_zone), spoken.locale)
+
+
 def _instant(at: datetime) -> str:
     spoken = speech()
     return formats.format_instant(at, spoken.locale, spoken.time_zone)
@@ -228,6 +234,7 @@ def install(app: Flask, babel: Babel) -> None:
         initials=initials,
         instant=_instant,
         integer=_integer,
+        local_day=_local_day,
         localized=_localized,
         money=_money,
         percent=_percent,

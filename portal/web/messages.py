@@ -41,9 +41,7 @@ SENTENCES: dict[str, Any] = {
     ),
     "vat_number_too_long": _l("This is too long: use at most %(maximum)s characters."),
     # Licences, carts, quotes
-    "seats_below_present": _l(
-        "Enter at least %(minimum)s, the number you have now. To reduce it, use Remove licences."
-    ),
+    "seats_below_present": _l("Enter at least %(minimum)s, the number you have now."),
     "nothing_added": _l("Enter a higher number for at least one product."),
     "item_unknown": _l("This product is not part of your account."),
     "item_gone": _l("One of the products in your cart is no longer part of your account."),
@@ -69,8 +67,16 @@ SENTENCES: dict[str, Any] = {
     "bank_transfer": _l(
         "Your account pays by bank transfer. Your account executive orders this for you."
     ),
-    "prepaid_card": _l("Prepaid cards are not accepted. Use another payment method."),
+    "prepaid_card": _l(
+        "Prepaid cards are not accepted. Use a credit card, a debit card or a SEPA direct debit."
+    ),
     "expired_card": _l("This card has expired. Use another payment method."),
+    "setup_failed": _l(
+        "Your bank did not confirm this payment method. Try it again or use another."
+    ),
+    "gateway_not_configured": _l(
+        "Payment methods cannot be saved here yet. Ask your contact at the vendor."
+    ),
     "sepa_limit": _l("This amount is too high for a SEPA direct debit. Use a card."),
     "setup_not_ours": _l("This payment method was saved for another account. Nothing was changed."),
     "checkout_incomplete": _l("Something is missing. Complete the payment step first."),

@@ -376,7 +376,7 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
     columns = list(rows[0])
     listed = ", ".join(f'"{name}"' for name in columns)
     cursor = connection.connection.cursor()
-    with cursor.copy(f'COPY "{table.name}" ({listed}) FROM STDIN') as copy:  # type: ignore[attr-defined]
+    with cursor.copy(f'COPY "{table.name}" ({listed}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row([_plain(row[name]) for name in columns])
     # The next row of the application must not take an id that is in use.

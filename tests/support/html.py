@@ -27,7 +27,9 @@ class Page:
             for name, value in attributes.items():
                 name = name.rstrip("_").replace("_", "-")
                 have = element.get(name)
-                if have is None or (value not in have.split() if name == "class" else have != value):
+                if have is None or (
+                    value not in have.split() if name == "class" else have != value
+                ):
                     break
             else:
                 found.append(element)
@@ -88,7 +90,9 @@ def check_page(source: str, *, whole: bool) -> Page:
     if whole:
         root = parser.parse(source)
     else:
-        root = parser.parse(f"<!doctype html><html><head><title>t</title></head><body>{source}</body>")
+        root = parser.parse(
+            f"<!doctype html><html><head><title>t</title></head><body>{source}</body>"
+        )
     assert not parser.errors, f"not valid HTML5: {parser.errors[:3]}"
     page = Page(root, source)
     ids = Counter(e.get("id") for e in root.iter() if isinstance(e.tag, str) and e.get("id"))

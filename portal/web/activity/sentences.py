@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
@@ -18,6 +18,7 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.labels import label_of
 from portal.domain.money import Money
 from portal.queries.activity import Event, ItemKeys
+from portal.web.orders.declines import decline_sentence
 
 __all__ = ["FIELDS", "GROUPS", "SENTENCES", "Change", "Entry", "actions_of", "ids_in", "tell"]
 
@@ -79,17 +80,17 @@ SENTENCES: dict[str, tuple[str, Any]] = {
 FIELDS: dict[str, Any] = {
     "address_line1": _l("Address"), "address_line2": _l("Address, second line"),
     "amount_minor": _l("Amount"), "billing_email": _l("Billing e-mail"),
-    "brand": _l("Card or bank"), "by": _l("Replaced by"), "city": _l("City"),
+    "brand": _l("Card or bank"), "by": _l("Replaced by"), "city": _l("Town or city"),
     "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "email": _l("E-mail"),
     "ends_on": _l("Ends on"), "gross_minor": _l("Total with VAT"), "invoice": _l("Invoice"),
     "kind": _l("Kind"), "last4": _l("Last four digits"), "name": _l("Name"),
-    "plan": _l("Plan"), "postal_code": _l("Postal code"), "purchase_order": _l("Purchase order"),
+    "period": _l("Current period"), "plan": _l("Plan"), "postal_code": _l("Postal code"), "purchase_order": _l("Purchase order"),
     "quote": _l("Quote"), "reason": _l("Reason"), "role": _l("Role"), "seats": _l("Licences"),
     "starts_on": _l("Starts on"), "status": _l("Status"), "vat_number": _l("VAT number"),
     "vat_status": _l("VAT number check"), "code": _l("Reason"), "decline_code": _l("Reason"),
 }  # fmt: skip
 # What only helps to find a name, or stands beside an amount, is no row of its own.
-_SILENT = {"currency"}
+_SILENT = {"currency", "advice"}
 
 _VALUES: dict[str, Any] = {
     "admin": _l("Admin"), "billing_admin": _l("Billing admin"), "member": _l("Member"),
@@ -97,12 +98,11 @@ _VALUES: dict[str, Any] = {
     "card": _l("Card"), "sepa_debit": _l("SEPA direct debit"),
     "bank_transfer": _l("Bank transfer"), "valid": _l("Valid"), "invalid": _l("Invalid"),
     "unchecked": _l("Not checked yet"), "none": _l("None"), "declined": _l("Declined"),
-    "insufficient_funds": _l("Not enough money on the account"),
-    "expired_card": _l("The card has expired"),
-    "authentication_failed": _l("Not confirmed with the bank"), "paid": _l("Paid"),
+    "paid": _l("Paid"),
     "pending": _l("Being collected"), "abandoned": _l("Given up"),
 }  # fmt: skip
-_CODED = {"role", "status", "kind", "vat_status", "reason", "code", "decline_code"}
+_CODED = {"role", "status", "kind", "vat_status", "reason"}
+_DECLINES = {"code", "decline_code"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,11 @@ def _value(key: str, value: Any, locale: str, currency: str) -> str:
             return formats.format_day(date.fromisoformat(value), locale)
         except ValueError:
             return value
+    if key in _DECLINES:
+        return decline_sentence({"code": value})
+    if key == "period" and isinstance(value, list):
+        first, end = (date.fromisoformat(day) for day in value)
+        return formats.format_day_range(first, end - timedelta(days=1), locale)
     if key == "country":
         return formats.format_country(str(value), locale)
     if key in _CODED and value in _VALUES:

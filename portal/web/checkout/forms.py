@@ -113,5 +113,3 @@ class PaymentForm(PortalForm):
             billing_email=self.billing_email.data or "",
             purchase_order=self.purchase_order.data or "",
         )
-
-

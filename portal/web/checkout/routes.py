@@ -12,8 +12,8 @@ from portal.domain.payment_methods import refusal_of
 from portal.domain.permissions import Permission
 from portal.domain.quotes import terms_key
 from portal.payments.gateway import Patience
-from portal.queries.members import AdminRow, list_admins
-from portal.queries.orders import CheckoutRow, get_checkout
+from portal.queries.members import AdminRow
+from portal.queries.orders import CheckoutRow, get_checkout, get_payment_step
 from portal.queries.payment_methods import PaymentMethodRow, get_default_method
 from portal.services.checkout import save_billing_address, save_choice, save_contact
 from portal.services.collecting import collect_attempt
@@ -57,9 +57,9 @@ def payment(quote_id: int) -> ResponseReturnValue:
     if elsewhere is not None:
         return see_other(elsewhere)
     who, connection = account(), read_connection()
-    admins = list_admins(connection, who.id)
+    chosen, admins = get_payment_step(connection, who.id, quote_id)
     method = get_default_method(connection, who.id)
-    form = _payment_form(view, admins, get_checkout(connection, who.id, quote_id))
+    form = _payment_form(view, admins, chosen)
     status = 200
     if request.method == "POST":
         wants_method = request.form.get("action") == "method"
@@ -207,7 +207,9 @@ def _payment_form(
     if chosen is not None and chosen.contact_member_id is not None:
         contact = str(chosen.contact_member_id)
         if contact not in dict(offered):  # a member who becomes admin with this order
-            offered.append((contact, f"{chosen.contact_member_name} · {chosen.contact_member_email}"))
+            offered.append(
+                (contact, f"{chosen.contact_member_name} · {chosen.contact_member_email}")
+            )
     elif chosen is not None and chosen.contact_email:
         contact = NEW_CONTACT
     form = PaymentForm(

@@ -143,5 +143,3 @@ def seat_fields(
         and may_add_seats(state, item, catalogue, payment_terms) is None
     ]
     return sorted(fields, key=lambda field: field.subscription_id != first)
-
-

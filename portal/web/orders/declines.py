@@ -12,7 +12,9 @@ __all__ = ["decline_sentence"]
 _SENTENCES: dict[str, Any] = {
     "insufficient_funds": _l("There is not enough money on the card or account."),
     "expired_card": _l("The card has expired."),
-    "prepaid_card": _l("Prepaid cards are not accepted."),
+    "prepaid_card": _l(
+        "Prepaid cards are not accepted. Use a credit card, a debit card or a SEPA direct debit."
+    ),
     "lost_card": _l("The bank declined the card. Use another one."),
     "stolen_card": _l("The bank declined the card. Use another one."),
     "incorrect_cvc": _l("The security code of the card is not right."),

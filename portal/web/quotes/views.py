@@ -63,7 +63,12 @@ def read_quote(quote_id: int) -> QuoteView:
         status = "expired"
     try:
         on = today if status == "open" else quote.created_on
-        priced = preview_quote(quote.lines, states, buying, catalogue, on)
+        # What was ordered stands on the order, as it was charged; here only what was pinned.
+        priced = (
+            None
+            if quote.order_id is not None
+            else preview_quote(quote.lines, states, buying, catalogue, on)
+        )
     except DomainError:
         if status == "open":
             raise

@@ -81,7 +81,7 @@ def test_old_and_new_values_are_shown_in_the_fields_own_words(client: PortalClie
     assert client.page is not None
     text = client.page.text()
     assert "Lotte Verbeke changed the billing details." in text
-    assert "City: Gent → Oostende <b>" in text
+    assert "Town or city: Gent → Oostende <b>" in text
     assert "VAT number: nothing → BE0123456749" in text
     assert "Order O-9 was paid." in text
     assert "€95.74" in text
