@@ -86,9 +86,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Database:
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
     name = request.param
     server = request.getfixturevalue("postgres") if name == "postgresql" else None
     return Database(name, tmp_path_factory.mktemp(name), server)

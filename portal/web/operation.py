@@ -12,7 +12,6 @@ import sys
 from time import perf_counter
 from typing import Any
 
-import structlog
 from flask import Blueprint, Flask, Response, abort, current_app, g, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +20,16 @@ from portal.config import Mode
 from portal.db import reading
 from portal.web.access import public
 from portal.web.signed_in import parts
+
+# structlog imports rich and pygments for colours wherever they are installed (flask-limiter brings
+# them): 4 MB of every worker, and our lines are JSON.
+_absent = "rich" not in sys.modules
+if _absent:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # `import rich` finds nothing
+import structlog  # noqa: E402
+
+if _absent:
+    del sys.modules["rich"]
 
 __all__ = ["blueprint", "install", "log", "request_id"]
 

@@ -26,7 +26,7 @@ from tests.benchmarks.site import Page, Site
 from tests.support.postgres import PostgresServer
 
 TARGET, AIM = 0.6, 0.8  # of the floor's requests per second, for the licences page
-MOST_MEMORY = 100_000_000  # bytes a worker
+MOST_MEMORY = 100  # MB (of 2**20 bytes) a worker
 MOST_START = 1.5  # seconds from process start to the first full page
 STARTS = 3
 
@@ -171,14 +171,14 @@ def report(
         ]
         print("  " + "  ".join(cells))
     print(
-        f"  worker memory {memory / 1e6:.0f} MB (at most {MOST_MEMORY / 1e6:.0f}; "
-        f"the floor's {floor_memory / 1e6:.0f})"
+        f"  worker memory {memory / 2**20:.0f} MB (at most {MOST_MEMORY}; "
+        f"the floor's {floor_memory / 2**20:.0f})"
     )
     print(f"  first full page {start:.2f} s after process start (at most {MOST_START})")
     reached = licences >= TARGET
     verdict = "reaches" if reached else "MISSES"
     print(f"  the licences page {verdict} {TARGET} of the floor: {licences:.2f} (aim {AIM})")
-    return reached and memory <= MOST_MEMORY and start <= MOST_START
+    return reached and memory <= MOST_MEMORY * 2**20 and start <= MOST_START
 
 
 def _absolute(slices: list[Slice]) -> tuple[str, str, str]:
@@ -196,7 +196,7 @@ def main() -> int:
     parser.add_argument("--accounts", type=int, help="how many customers to generate")
     given = parser.parse_args()
     accounts = given.accounts or (300 if given.quick else 2000)
-    rounds, count, seconds = (4, 400, 1.0) if given.quick else (12, 800, 2.0)
+    rounds, count, seconds = (4, 400, 1.0) if given.quick else (8, 600, 1.5)
     kinds = [given.database] if given.database else ["sqlite", "postgresql"]
     reached = [bench(kind, accounts, rounds, count, seconds) for kind in kinds]
     return 0 if all(reached) else 1

@@ -239,9 +239,15 @@ def _as_nobody() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
+_SHARED_MEMORY = Path("/dev/shm")
+_ROOM = 2 * 1024**3
+
+
 def _temporary_folder() -> Path:
     """A new private folder that the server's user reaches, with a path short enough for sockets."""
     parents = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
+    if _in_memory(_SHARED_MEMORY):  # a copy of a database is a thousand files: ten times as quick
+        parents.insert(0, _SHARED_MEMORY)
     for parent in parents:
         if parent.is_dir() and len(str(parent)) <= 60 and (not _is_root() or _open_to_all(parent)):
             folder = Path(tempfile.mkdtemp(prefix="portal-pg-", dir=parent))
@@ -250,6 +256,15 @@ def _temporary_folder() -> Path:
                 os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             return folder
     raise RuntimeError("no temporary folder that the PostgreSQL server could use")
+
+
+def _in_memory(folder: Path) -> bool:
+    """Whether `folder` is a file system in memory with room for a server that may run from it."""
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return False
+    there = os.statvfs(folder)
+    roomy = there.f_bavail * there.f_frsize >= _ROOM
+    return roomy and not there.f_flag & os.ST_NOEXEC
 
 
 def _open_to_all(folder: Path) -> bool:

@@ -31,15 +31,18 @@ MANY = 10_000
 
 # The two addresses to which the provider's pages send people back; both are idempotent.
 MAY_WRITE = {"orders.back_from_bank", "payment_method.returned"}
+# SCAN of a table; an index that SQLite makes for one query; the search for a highest id.
+_WHOLE_TABLE = re.compile(r"^SCAN (?!CONSTANT|\(|anon_)|AUTOMATIC|^SEARCH \w+$")
 _READS = re.compile(r"\s*(SELECT|WITH|PRAGMA)\b", re.IGNORECASE)
 _AROUND = re.compile(r"\s*(BEGIN|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA)\b", re.IGNORECASE)
 
 
 @dataclass
 class Seen:
-    """What one request sent to the database."""
+    """What one request sent to the database, with the parameters."""
 
     statements: list[str] = field(default_factory=list)
+    parameters: list[Any] = field(default_factory=list)
 
     @property
     def writes(self) -> list[str]:
@@ -57,8 +60,9 @@ def watching(app: Flask) -> Iterator[Seen]:
         engine = db.engine
     seen = Seen()
 
-    def note(_connection, _cursor, statement, *_more):  # type: ignore[no-untyped-def]
+    def note(_connection, _cursor, statement, parameters, *_more):  # type: ignore[no-untyped-def]
         seen.statements.append(statement)
+        seen.parameters.append(parameters)
 
     event.listen(engine, "before_cursor_execute", note)
     try:
@@ -183,3 +187,25 @@ def test_pages_do_not_grow_with_the_account(app: Flask, parts: Parts) -> None:
     assert abs(len(all_of_them.data) - len(some.data)) < 300
     for path in ("/invoices", "/quotes", "/activity", f"/licences/{large.subscription_ids[0]}"):
         assert len(fetch(many, path)[0].data) < 80_000, path
+
+
+def test_pages_find_their_rows_by_an_index(app: Flask, database: Any, owner: Owner) -> None:
+    """No page reads a whole table: it would cost every customer what all customers have."""
+    if database.name != "sqlite":
+        pytest.skip("SQLite says how it answers whatever the tables hold; PostgreSQL does not")
+    admin, rest = PortalClient(app), rest_values(app)
+    admin.sign_in(owner.email)
+    wrong: list[str] = []
+    for route in of_the_account(app):
+        _, seen = fetch(admin, with_rest(route, owner.values, rest))
+        with app.app_context(), db.engine.connect() as connection:
+            for statement, parameters in zip(seen.statements, seen.parameters, strict=True):
+                if not re.match(r"\s*(SELECT|WITH)\b", statement):
+                    continue
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                wrong += [
+                    f"{route.rule}: {row[3]} in {statement}"
+                    for row in plan
+                    if _WHOLE_TABLE.search(row[3])
+                ]
+    assert not wrong, "\n".join(wrong)
