@@ -127,9 +127,12 @@ def _settings_or_exit() -> Settings:
 
 
 def _refuse(lines: Iterable[str]) -> NoReturn:
-    """End the start with one line per mistake."""
+    """End the start with one line per mistake.
+
+    With 3 gunicorn's master ends as well, instead of starting worker after worker.
+    """
     sys.stderr.writelines(f"{line}\n" for line in lines)
-    raise SystemExit(2)
+    raise SystemExit(3)
 
 
 def _demo_secret() -> str:

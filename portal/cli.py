@@ -6,20 +6,24 @@ demo. A command is an edge: it reads the clock and commits.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy.exc import OperationalError
 
 from portal.app import create_app, create_demo_app
 from portal.commands_demo import demo
 from portal.config import DEMO_CATALOG
-from portal.db import transaction
+from portal.db import reading, transaction
 from portal.domain.account_file import AccountFileMistakes, read_account_file
 from portal.domain.catalogue import Catalogue
 from portal.domain.catalogue_file import CatalogueMistakes, parse_catalogue
@@ -27,6 +31,7 @@ from portal.domain.catalogue_reader import Mistake
 from portal.domain.errors import DomainError
 from portal.domain.permissions import StaffRole
 from portal.jobs.commands import commands as job_commands
+from portal.migrations.head import is_current
 from portal.parts import Parts
 from portal.services.account_import import ImportStep, import_accounts, list_executives
 from portal.services.catalogue_sync import (
@@ -70,7 +75,10 @@ def _with_commands(app: Flask) -> Flask:
     for group in (operator, executive, accounts, catalog):
         app.cli.add_command(group)
     for command in job_commands:
-        app.cli.add_command(command)
+        checked = copy.copy(command)
+        assert command.callback is not None
+        checked.callback = with_appcontext(_needs_tables(command.callback))
+        app.cli.add_command(checked)
     return app
 
 
@@ -82,6 +90,22 @@ def _refuse(lines: Iterable[object]) -> None:
     for line in lines:
         click.echo(str(line), err=True)
     raise SystemExit(1)
+
+
+def _needs_tables(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The command refuses with one line while the database lacks a migration."""
+
+    @functools.wraps(callback)
+    def checked(*args: Any, **options: Any) -> Any:
+        current = True
+        # A database that is away for a moment is for the command itself: the worker waits for it.
+        with contextlib.suppress(OperationalError), reading() as connection:
+            current = is_current(connection)
+        if not current:
+            _refuse(["The tables are missing: run `flask db upgrade` first."])
+        return callback(*args, **options)
+
+    return checked
 
 
 # --- staff -----------------------------------------------------------------------------------------
@@ -118,12 +142,14 @@ def _staff_options(command: click.Command) -> click.Command:
 
 
 @operator.command("create", help="Let EMAIL sign in as an operator.")
+@_needs_tables
 def create_operator(email: str, name: str, language: str, phone: str | None) -> None:
     """Let a person see all accounts."""
     _create(StaffRole.OPERATOR, email, name, language, phone)
 
 
 @executive.command("create", help="Let EMAIL sign in as an account executive.")
+@_needs_tables
 def create_executive(email: str, name: str, language: str, phone: str | None) -> None:
     """Let a person serve accounts."""
     _create(StaffRole.ACCOUNT_EXECUTIVE, email, name, language, phone)
@@ -139,6 +165,7 @@ _staff_options(create_executive)
 @accounts.command("import", help="Add the accounts of a TOML FILE (docs/import.md).")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would be added, and write nothing.")
+@_needs_tables
 def import_file(file: Path, dry_run: bool) -> None:
     """Import all of a file, or nothing."""
     parts = _parts()
@@ -196,6 +223,7 @@ def check_catalog(file: Path | None) -> None:
 
 
 @catalog.command("apply", help="Bring the database in line with the catalogue file.")
+@_needs_tables
 def apply_catalog() -> None:
     """New prices are for whoever buys from now on; running subscriptions keep theirs."""
     parts = _parts()

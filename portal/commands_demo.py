@@ -45,7 +45,7 @@ def _parts() -> Parts:
 
 
 @demo.command("serve", help="Serve the demo on 127.0.0.1 until Ctrl-C.")
-@click.option("--port", type=click.IntRange(1, LONGEST_PORT), default=8000, show_default=True)
+@click.option("--port", default="8000", show_default=True, callback=lambda _c, _o, v: _port(v))
 def serve(port: int) -> None:
     """Fill the database if it is empty, then run the web server and the worker."""
     parts = _parts()
@@ -68,6 +68,14 @@ def reset() -> None:
         _fill(parts)
         db.engine.dispose()
     click.echo("The demo is back at its start.")
+
+
+def _port(typed: str) -> int:
+    if typed.isascii() and typed.isdigit() and len(typed) < 6 and 1 <= int(typed) <= LONGEST_PORT:
+        return int(typed)
+    raise click.ClickException(
+        f"{typed!r} is no port: give a number from 1 to {LONGEST_PORT}, as in make run PORT=8001"
+    )
 
 
 def _is_free(port: int) -> bool:
@@ -138,7 +146,7 @@ def _run(port: int) -> int:
         if not _wait_until_served(port, children, stopping):
             return 0 if stopping else _told_of_end(children)
         click.echo(f"Licence Portal demo: http://{HOST}:{port}")
-        click.echo(f"Sign in as somebody:  http://{HOST}:{port}/demo/")
+        click.echo(f"Sign in as somebody:  http://{HOST}:{port}/demo")
         click.echo("Stop with Ctrl-C; `make demo-reset` starts afresh.")
         while not stopping:
             if any(child.poll() is not None for child in children.values()):

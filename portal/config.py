@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -119,6 +120,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             f"ENTITLEMENT_SECRET is weak: use at least {_SECRET_LENGTH} random characters."
         )
 
+    rate_limit_storage = _rate_limit_storage(environ, mistakes)
     trusted_proxies = number("TRUSTED_PROXIES", 0, 0, 5)
     if mistakes:
         raise ConfigMistakes(mistakes)
@@ -133,7 +135,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         stripe_secret_key=stripe_key,
         stripe_webhook_secret=stripe_hook,
         entitlement_secret=entitlement_secret,
-        rate_limit_storage=environ.get("RATE_LIMIT_STORAGE", "").strip() or "memory://",
+        rate_limit_storage=rate_limit_storage,
         trusted_proxies=trusted_proxies,
         metrics_token=environ.get("METRICS_TOKEN", "").strip() or None,
     )
@@ -207,6 +209,15 @@ def _public_url(environ: Mapping[str, str], mistakes: list[str]) -> str:
     elif parts.scheme == "http" and not local:
         mistakes.append("PUBLIC_URL must use https: links and cookies would travel unprotected.")
     return url
+
+
+def _rate_limit_storage(environ: Mapping[str, str], mistakes: list[str]) -> str:
+    storage = environ.get("RATE_LIMIT_STORAGE", "").strip() or "memory://"
+    if not storage.startswith(("memory://", "redis://", "rediss://")):
+        mistakes.append("RATE_LIMIT_STORAGE must begin with redis:// (or be left out).")
+    elif storage.startswith("redis") and find_spec("redis") is None:
+        mistakes.append("RATE_LIMIT_STORAGE needs the package redis: pip install redis.")
+    return storage
 
 
 def _catalog_file(environ: Mapping[str, str], mistakes: list[str]) -> Path:

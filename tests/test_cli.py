@@ -16,8 +16,10 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select
 
+from portal.app import create_app
 from portal.cli import _with_commands
-from portal.config import DEMO_CATALOG, ROOT
+from portal.commands_demo import demo as demo_commands
+from portal.config import DEMO_CATALOG, ROOT, MailSettings, Mode, Settings
 from portal.db import transaction
 from portal.models import Account, Member, Person, Price, StaffMember
 
@@ -141,11 +143,46 @@ def test_catalog_check_needs_no_settings(tmp_path: Path) -> None:
 
 def test_production_refuses_to_start_with_one_line_a_mistake() -> None:
     answer = portal("catalog", "apply", SECRET_KEY="changeme", PORTAL_DEMO="1", FLASK_DEBUG="1")
-    assert answer.returncode == 2
+    assert answer.returncode == 3
     lines = [line for line in answer.stderr.splitlines() if line.startswith("portal: ")]
     for words in ("SECRET_KEY is weak", "PORTAL_DEMO is on", "FLASK_DEBUG is on", "DATABASE_URL"):
         assert sum(words in line for line in lines) == 1
     assert "Traceback" not in answer.stderr
+
+
+def test_commands_before_db_upgrade_answer_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "customers.toml"
+    file.write_text(EXAMPLE, encoding="utf-8")
+    settings = Settings(
+        mode=Mode.TEST,
+        database_url=f"sqlite:///{tmp_path / 'empty.db'}",
+        secret_key="a-secret-of-the-tests-0123456789abcdef",
+        catalog_file=DEMO_CATALOG,
+        public_url="http://localhost",
+        instance=tmp_path,
+        mail=MailSettings(host="127.0.0.1", port=1, sender="portal@kanto.example"),
+    )
+    run = _with_commands(create_app(settings)).test_cli_runner()
+    for args in (
+        ["operator", "create", "nora@kanto.example", "Nora"],
+        ["executive", "create", "nora@kanto.example", "Nora"],
+        ["accounts", "import", str(file)],
+        ["catalog", "apply"],
+        ["worker"],
+        ["run-due"],
+    ):
+        answer = run.invoke(args=args)
+        assert (answer.exit_code, answer.output) == (
+            1, "The tables are missing: run `flask db upgrade` first.\n",
+        ), args  # fmt: skip
+    assert run.invoke(args=["catalog", "check"]).exit_code == 0
+
+
+@pytest.mark.parametrize("typed", ["abc", "0", "65536", "8e3", "", "9" * 5000])
+def test_demo_serve_names_a_wrong_port_in_one_line(run: FlaskCliRunner, typed: str) -> None:
+    answer = run.invoke(demo_commands, ["serve", "--port", typed])
+    assert (answer.exit_code, answer.output.count("\n")) == (1, 1)
+    assert "is no port: give a number from 1 to 65535" in answer.output
 
 
 def free_port() -> int:
@@ -171,12 +208,15 @@ def test_demo_serve_fills_serves_and_stops_cleanly(tmp_path: Path, end: signal.S
     try:
         assert server.stdout is not None
         said = ""
-        while "/demo/" not in said:
+        while "/demo" not in said:
             line = server.stdout.readline()
             assert line, said
             said += line
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in", timeout=20) as page:
-            assert page.status == 200
+        printed = re.findall(r"http://\S+", said)
+        assert printed == [f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/demo"]
+        for address in (*printed, f"{printed[0]}/sign-in"):
+            with urllib.request.urlopen(address, timeout=20) as page:
+                assert page.status == 200
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(server.pid)], capture_output=True, text=True,
             check=False,

@@ -11,12 +11,16 @@ from portal.languages import Language
 from portal.wording import formula_words, method_words
 
 __all__ = [
+    "NOT_COLLECTED",
     "address_lines",
     "formula",
     "payment_words",
     "supply_words",
     "tax_note",
 ]
+
+NOT_COLLECTED = PaidWith("not_collected")
+"""Stands where the payment method would, on an open invoice whose last payment failed."""
 
 
 def formula(line: InvoiceDocumentLine, currency: str, words: Language) -> str:
@@ -78,6 +82,12 @@ def payment_words(document: InvoiceDocument, words: Language) -> str:
     amount, day = words.money(document.money(document.open_minor)), words.day(document.due_on)
     if document.payment_terms == "bank_transfer":
         return _("Please transfer %(amount)s by %(day)s.", amount=amount, day=day)
+    if document.paid_with == NOT_COLLECTED:
+        return _(
+            "%(amount)s could not be collected. Please replace the payment method: "
+            "the invoice is then collected again at once.",
+            amount=amount,
+        )
     return _(
         "%(amount)s is due on %(day)s and is collected by your payment method.",
         amount=amount,

@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from portal.db import transaction
 from portal.jobs.registry import register
 from portal.parts import Parts
 from portal.payments.gateway import Patience
 from portal.services import method_detaching
 from portal.services.collecting import abandon_attempt, list_unsettled, refresh_attempt
+from portal.services.outbox import open_desk_task
 
 __all__ = ["StillUnknown", "detach_method", "look_after_payments", "settle_attempt"]
 
 # Time to confirm with the bank; after it the payment is given up and the products are free again.
 CONFIRM_WITHIN = timedelta(hours=24)
+log = structlog.get_logger(__name__)
 
 
 class StillUnknown(Exception):
@@ -51,7 +55,7 @@ def look_after_payments(parts: Parts, payload: Mapping[str, Any], now: datetime)
     """Ask about every attempt that is not settled: a webhook may have been lost (M1, M2).
 
     A payment that nobody confirmed with the bank in time is given up, so that it does not hold
-    its products for ever (Q1).
+    its products for ever (Q1). One that fails is put before the desk and the others go on.
     """
     after = 0
     while True:
@@ -61,14 +65,25 @@ def look_after_payments(parts: Parts, payload: Mapping[str, Any], now: datetime)
             return
         for attempt_id, needs_action, created_at in batch:
             late = needs_action and created_at < now - CONFIRM_WITHIN
-            settle = abandon_attempt if late else refresh_attempt
-            settle(
-                transaction,
-                parts.gateway,
-                attempt_id,
-                catalogue=parts.catalogue,
-                public_url=parts.settings.public_url,
-                patience=Patience.BACKGROUND,
-                now=lambda: now,
-            )
+            _look_after(parts, attempt_id, late, now)
         after = batch[-1][0]
+
+
+def _look_after(parts: Parts, attempt_id: int, late: bool, now: datetime) -> None:
+    settle = abandon_attempt if late else refresh_attempt
+    try:
+        settle(
+            transaction,
+            parts.gateway,
+            attempt_id,
+            catalogue=parts.catalogue,
+            public_url=parts.settings.public_url,
+            patience=Patience.BACKGROUND,
+            now=lambda: now,
+        )
+    except Exception as error:  # whatever is wrong with one must not keep the others waiting
+        log.exception("payment_stuck", attempt=attempt_id)
+        with transaction() as session:
+            open_desk_task(session, "payment_stuck", dedupe_key=f"payment_stuck:{attempt_id}",
+                           details={"attempt_id": attempt_id, "error": type(error).__name__},
+                           now=now)  # fmt: skip

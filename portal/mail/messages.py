@@ -16,7 +16,8 @@ from portal.wording import formula_words, method_words
 
 __all__ = [
     "TOPICS", "BadPayload", "Invitation", "LicencesGranted", "MailMessage", "NewAdminContact",
-    "OrderFailed", "OrderNeedsAction", "Receipt", "ReceiptLine", "SignInLinkMail", "read_message",
+    "OrderFailed", "OrderNeedsAction", "Receipt", "ReceiptLine", "RenewalUnpaid", "SignInLinkMail",
+    "read_message",
 ]  # fmt: skip
 
 
@@ -193,20 +194,50 @@ class OrderFailed(MailMessage):
 
     def because(self, words: Language) -> str:
         """The reason as a sentence; what the bank does not tell stays general."""
+        return _why_unpaid(self.reason, words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalUnpaid(MailMessage):
+    """A renewal's invoice could not be collected; it stays open, `reason` is a code (M5)."""
+
+    topic = "renewal_unpaid"
+    invoice_number: str
+    invoice_url: str
+    payment_method_url: str
+    currency: str
+    gross_minor: int
+    reason: str = ""
+
+    @property
+    def gross(self) -> Money:
+        """What is still to be paid."""
+        return Money(self.gross_minor, self.currency)
+
+    def subject(self, words: Language) -> str:
         _ = words.gettext
-        match self.reason:
-            case "insufficient_funds":
-                return _("Your bank says that there is not enough money on the account.")
-            case "expired_card" | "expired":
-                return _("The card has expired.")
-            case "authentication_required" | "authentication_failed" | "not_authenticated":
-                return _("The payment was not confirmed with your bank.")
-            case "lost_card" | "stolen_card" | "pickup_card" | "hard_decline":
-                return _("Your bank does not accept this card any more.")
-            case "abandoned" | "cancelled":
-                return _("The payment was stopped before it was finished.")
-            case _:
-                return _("Your bank declined the payment and gave no reason.")
+        return _("Invoice %(number)s could not be collected", number=self.invoice_number)
+
+    def because(self, words: Language) -> str:
+        """The reason as a sentence; what the bank does not tell stays general."""
+        return _why_unpaid(self.reason, words)
+
+
+def _why_unpaid(reason: str, words: Language) -> str:
+    _ = words.gettext
+    match reason:
+        case "insufficient_funds":
+            return _("Your bank says that there is not enough money on the account.")
+        case "expired_card" | "expired":
+            return _("The card has expired.")
+        case "authentication_required" | "authentication_failed" | "not_authenticated":
+            return _("The payment was not confirmed with your bank.")
+        case "lost_card" | "stolen_card" | "pickup_card" | "hard_decline":
+            return _("Your bank does not accept this card any more.")
+        case "abandoned" | "cancelled":
+            return _("The payment was stopped before it was finished.")
+        case _:
+            return _("Your bank declined the payment and gave no reason.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +302,7 @@ class LicencesGranted(MailMessage):
 
 _CLASSES: tuple[type[MailMessage], ...] = (
     SignInLinkMail, Receipt, OrderNeedsAction, OrderFailed, NewAdminContact, Invitation,
-    LicencesGranted,
+    LicencesGranted, RenewalUnpaid,
 )  # fmt: skip
 
 TOPICS: Mapping[str, type[MailMessage]] = {cls.topic: cls for cls in _CLASSES}
@@ -292,6 +323,7 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
     links = {
         "members_url": f"{public_url}/members",
         "licences_url": f"{public_url}/licences",
+        "payment_method_url": f"{public_url}/billing/payment-method",
     }
     if "order_id" in payload:
         links["order_url"] = f"{public_url}/orders/{payload['order_id']}"

@@ -18,6 +18,7 @@ from portal.documents.invoice_document import (
     PaidWith,
     TaxRow,
 )
+from portal.documents.invoice_words import NOT_COLLECTED
 from portal.domain.money import Money
 from portal.domain.periods import local_date
 from portal.models import Invoice, InvoiceLine, Order, Payment, PaymentMethod
@@ -119,7 +120,14 @@ _LINES = (
 )
 # An order's payment is older than its invoice and may know the order alone (I3).
 _PAYMENTS = (
-    select(Invoice.id, Payment.kind, PaymentMethod.kind, PaymentMethod.brand, PaymentMethod.last4)
+    select(
+        Invoice.id,
+        Payment.status,
+        Payment.kind.label("paid_by"),
+        PaymentMethod.kind,
+        PaymentMethod.brand,
+        PaymentMethod.last4,
+    )
     .join(
         Payment,
         or_(Payment.invoice_id == Invoice.id, Payment.order_id == Invoice.order_id),
@@ -128,7 +136,6 @@ _PAYMENTS = (
     .where(
         Invoice.account_id == bindparam("account_id"),
         Payment.account_id == bindparam("account_id"),
-        Payment.status.in_(["succeeded", "pending"]),
     )
     .order_by(Payment.id)
 )
@@ -210,15 +217,32 @@ def _documents(
     if not rows:
         return ()
     lines_of = _lines(connection.execute(lines, values))
-    paid_with = {
-        row[0]: PaidWith("bank_transfer")
-        if row[1] == "bank_transfer" or row[2] is None
-        else PaidWith(row[2], row[3], row[4])
-        for row in connection.execute(payments, values)
-    }
+    paid_with, last_status = _payments(connection.execute(payments, values))
     return tuple(
-        _document(row, tuple(lines_of[row.id]), paid_with.get(row.id), time_zone) for row in rows
+        _document(
+            row,
+            tuple(lines_of[row.id]),
+            NOT_COLLECTED
+            if row.status == "open" and last_status.get(row.id) == "failed"
+            else paid_with.get(row.id),
+            time_zone,
+        )
+        for row in rows
     )
+
+
+def _payments(rows: Iterable[Any]) -> tuple[dict[int, PaidWith], dict[int, str]]:
+    """What each invoice is paid with, and what became of its last payment."""
+    paid_with: dict[int, PaidWith] = {}
+    last_status: dict[int, str] = {}
+    for invoice_id, status, paid_by, kind, brand, last4 in rows:
+        last_status[invoice_id] = status
+        if status in ("succeeded", "pending"):
+            by_transfer = paid_by == "bank_transfer" or kind is None
+            paid_with[invoice_id] = (
+                PaidWith("bank_transfer") if by_transfer else PaidWith(kind, brand, last4)
+            )
+    return paid_with, last_status
 
 
 def _lines(rows: Iterable[Any]) -> dict[int, list[InvoiceDocumentLine]]:

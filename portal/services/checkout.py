@@ -16,7 +16,10 @@ from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.quoting import load_quote
 
-__all__ = ["BillingAddress", "Contact", "save_billing_address", "save_choice", "save_contact"]
+__all__ = [
+    "BillingAddress", "Contact", "is_present_admin", "save_billing_address", "save_choice",
+    "save_contact",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +58,57 @@ def _checkout(session: Session, account_id: int, quote_id: int, now: datetime) -
     return checkout
 
 
-def save_contact(
-    session: Session, account_id: int, quote_id: int, contact: Contact, now: datetime
-) -> None:
-    """Keep who the admin contact is to be; Rejected `contact_unknown` for a foreign or past admin.
+def is_present_admin(member: Member | None) -> bool:
+    """Whether naming `member` as admin contact leaves everybody's role as it is."""
+    return member is not None and member.role == "admin" and member.status != "deactivated"
 
-    DomainError `quote_unknown`.     The address of a present member is taken as that member. Nothing is created before the order.
+
+def save_contact(
+    session: Session,
+    account_id: int,
+    quote_id: int,
+    contact: Contact,
+    now: datetime,
+    *,
+    may_manage_members: bool,
+) -> None:
+    """Keep who the admin contact is to be; nothing is created before the order.
+
+    The address of a present member is taken as that member. Rejected on `contact`:
+    `contact_unknown` for a foreign or past admin, `contact_needs_admin` where the contact would
+    become an admin and the one who names them may not make one (DESIGN 1: a billing admin does not
+    change people's roles). DomainError `quote_unknown`.
     """
     lock_account(session, account_id)
     checkout = _checkout(session, account_id, quote_id, now)
     if contact.member_id is not None:
         member = session.scalars(
             select(Member).where(
-                Member.id == contact.member_id,
-                Member.account_id == account_id,
-                Member.role == "admin",
-                Member.status != "deactivated",
+                Member.id == contact.member_id, Member.account_id == account_id
             )
-        ).one_or_none()
-        if member is None:
+        ).one_or_none()  # fmt: skip
+        named_before = member is not None and member.id == checkout.contact_member_id
+        if member is None or not (is_present_admin(member) or named_before):
             raise Rejected([Problem("contact", "contact_unknown")])
+        _require_leave(member, may_manage_members)
         checkout.contact_member_id = member.id
         checkout.contact_name = checkout.contact_email = ""
     else:
         existing = session.scalars(
-            select(Member.id)
+            select(Member)
             .join(Person, Person.id == Member.person_id)
             .where(Member.account_id == account_id, Person.email == contact.email.lower())
         ).one_or_none()
-        checkout.contact_member_id = existing
+        _require_leave(existing, may_manage_members)
+        checkout.contact_member_id = existing.id if existing is not None else None
         checkout.contact_name = contact.name if existing is None else ""
         checkout.contact_email = contact.email.lower() if existing is None else ""
     session.flush()
+
+
+def _require_leave(member: Member | None, may_manage_members: bool) -> None:
+    if not may_manage_members and not is_present_admin(member):
+        raise Rejected([Problem("contact", "contact_needs_admin")])
 
 
 def save_choice(

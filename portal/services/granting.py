@@ -21,7 +21,9 @@ from portal.models import (
     SubscriptionItem,
 )
 from portal.services.audit import SYSTEM, Actor, record
+from portal.services.checkout import is_present_admin
 from portal.services.entitlements import announce_entitlements
+from portal.services.invoicing import item_labels
 from portal.services.outbox import enqueue_mail, open_desk_task
 
 __all__ = ["grant_order"]
@@ -44,7 +46,10 @@ def grant_order(
     for line in lines:
         if line.kind == "seats" and line.item_id is not None:
             items[line.item_id] = _add_seats(session, line, order, actor, now)
-    _place_contact(session, order, account, list(items.values()), actor, now)
+    told = _place_contact(session, order, account, list(items.values()), actor, now)
+    if told is not None and items:
+        added = sum(line.quantity for line in lines if line.item_id in items)
+        _tell_contact(session, order, account, told, list(items.values()), added, catalogue, now)
     if any(line.period_ends_on and line.period_ends_on <= today for line in lines):
         # Paid for a period that has ended since: the renewal was invoiced without these seats.
         open_desk_task(session, "granted_after_renewal", account_id=account.id, now=now,
@@ -93,11 +98,14 @@ def _place_contact(
     items: list[SubscriptionItem],
     actor: Actor,
     now: datetime,
-) -> None:
-    """The admin contact gets a seat in each product of the order; a new one is created (Q5)."""
-    member = _contact_member(session, order, account, actor, now)
+) -> Person | None:
+    """The admin contact gets a seat in each product of the order; a new one is created (Q5).
+
+    Returns the contact who is to be told of it; a new one has an invitation instead.
+    """
+    member, created = _contact_member(session, order, account, actor, now)
     if member is None:
-        return
+        return None
     session.flush()
     for item in items:
         held = session.scalar(
@@ -117,21 +125,22 @@ def _place_contact(
             record(session, "licence_assigned", actor=actor, now=now, account_id=account.id,
                    subject=order.number, new={"member_id": member.id, "item_id": item.id})  # fmt: skip
     session.flush()
+    return None if created else session.get_one(Person, member.person_id)
 
 
 def _contact_member(
     session: Session, order: Order, account: Account, actor: Actor, now: datetime
-) -> Member | None:
+) -> tuple[Member | None, bool]:
+    """The contact's member, and whether it was created now; None for one who may not become one."""
     contact = order.contact
     if contact.get("member_id") is not None:
         member = session.get(Member, contact["member_id"])
         if member is None or member.account_id != account.id:
-            return None
-        _promote(session, member, order, actor, now)
-        return member
+            return None, False
+        return _promoted(session, member, order, account, actor, now), False
     email = str(contact.get("email") or "").lower()
     if not email:
-        return None
+        return None, False
     person = session.scalars(select(Person).where(Person.email == email)).one_or_none()
     if person is None:
         person = Person(email=email, name=str(contact["name"]), locale=account.locale,
@@ -142,8 +151,7 @@ def _contact_member(
         select(Member).where(Member.account_id == account.id, Member.person_id == person.id)
     ).one_or_none()
     if member is not None:
-        _promote(session, member, order, actor, now)
-        return member
+        return _promoted(session, member, order, account, actor, now), False
     member = Member(account_id=account.id, person_id=person.id, role="admin", status="invited",
                     added_at=now, invited_by_id=order.placed_by_id)  # fmt: skip
     session.add(member)
@@ -153,14 +161,22 @@ def _contact_member(
     enqueue_mail(session, "invitation", recipient=email, locale=person.locale, now=now,
                  account_id=account.id, dedupe_key=f"invitation:{member.id}:1",
                  payload={"account_name": account.name, "invited_by": actor.name})  # fmt: skip
-    _tell_admins(session, account, person, actor, now, member.id)
-    return member
+    _tell_admins(session, order, account, person, actor, now)
+    return member, True
 
 
-def _promote(session: Session, member: Member, order: Order, actor: Actor, now: datetime) -> None:
-    """A member that was named admin contact becomes an admin, and active again if need be."""
-    if member.role == "admin" and member.status != "deactivated":
-        return
+def _promoted(
+    session: Session, member: Member, order: Order, account: Account, actor: Actor, now: datetime
+) -> Member | None:
+    """A member that was named admin contact becomes an admin, and active again if need be.
+
+    Only where the order was placed for that: one who was an admin then and is none any more stays
+    so, and a deactivated one gets nothing.
+    """
+    if is_present_admin(member):
+        return member
+    if not order.contact.get("becomes_admin"):
+        return None if member.status == "deactivated" else member
     old = {"role": member.role, "status": member.status}
     member.role = "admin"
     if member.status == "deactivated":
@@ -168,19 +184,43 @@ def _promote(session: Session, member: Member, order: Order, actor: Actor, now: 
     record(session, "member_changed", actor=actor, now=now, account_id=member.account_id,
            subject=order.number, old={"member_id": member.id, **old},
            new={"member_id": member.id, "role": member.role, "status": member.status})  # fmt: skip
+    person = session.get_one(Person, member.person_id)
+    _tell_admins(session, order, account, person, actor, now)
+    return member
 
 
 def _tell_admins(
-    session: Session, account: Account, person: Person, actor: Actor, now: datetime, member_id: int
+    session: Session, order: Order, account: Account, person: Person, actor: Actor, now: datetime
 ) -> None:
-    """All admins are told of a new one (Q5), each in the own language."""
+    """All other admins are told of a new one (Q5), each in the own language."""
     admins = session.execute(
         select(Person.email, Person.locale)
         .join(Member, Member.person_id == Person.id)
-        .where(Member.account_id == account.id, Member.role == "admin", Member.status == "active")
-    ).all()
+        .where(Member.account_id == account.id, Member.role == "admin", Member.status == "active",
+               Person.id != person.id)
+    ).all()  # fmt: skip
     for email, locale in admins:
         enqueue_mail(session, "new_admin_contact", recipient=email, locale=locale, now=now,
-                     account_id=account.id, dedupe_key=f"new_admin:{member_id}:{email}",
+                     account_id=account.id, dedupe_key=f"new_admin:{order.id}:{email}",
                      payload={"account_name": account.name, "name": person.name,
                               "email": person.email, "added_by": actor.name})  # fmt: skip
+
+
+def _tell_contact(
+    session: Session,
+    order: Order,
+    account: Account,
+    person: Person,
+    items: list[SubscriptionItem],
+    added: int,
+    catalogue: Catalogue,
+    now: datetime,
+) -> None:
+    """The contact hears once of the order's licences, in the own language."""
+    labels = item_labels(session, [item.id for item in items], catalogue, person.locale)
+    enqueue_mail(session, "licences_granted", recipient=person.email, locale=person.locale,
+                 now=now, account_id=account.id, dedupe_key=f"contact_told:{order.id}",
+                 payload={"account_name": account.name,
+                          "product": ", ".join(labels[item.id] for item in items),
+                          "added": added,
+                          "total": sum(item.quantity for item in items)})  # fmt: skip

@@ -16,5 +16,11 @@ __all__ = ["lock_account"]
 
 
 def lock_account(session: Session, account_id: int) -> Account:
-    """The account, locked until the transaction ends."""
-    return session.scalars(select(Account).where(Account.id == account_id).with_for_update()).one()
+    """The account, locked until the transaction ends.
+
+    Not against rows that merely point to it (FOR NO KEY UPDATE): writing an audit event of an
+    account never waits for whoever holds its lock.
+    """
+    return session.scalars(
+        select(Account).where(Account.id == account_id).with_for_update(key_share=True)
+    ).one()

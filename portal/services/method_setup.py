@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from portal.domain.errors import DomainError
 from portal.domain.payment_methods import refusal_of
 from portal.domain.periods import local_date
-from portal.models import Account, MethodSetup, PaymentMethod, Person
+from portal.models import Account, Invoice, MethodSetup, Payment, PaymentMethod, Person
 from portal.payments.gateway import (
     Customer,
     Gateway,
@@ -31,6 +31,7 @@ from portal.payments.gateway import (
     SetupRequest,
     SetupStatus,
 )
+from portal.services.attempts import reserve_attempt
 from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_job
@@ -238,6 +239,46 @@ def _take_method(
         old=_shown(old) if old is not None else None,
         new=_shown(method),
     )
+    _collect_again(session, account, method, now)
+
+
+def _collect_again(
+    session: Session, account: Account, method: PaymentMethod, now: datetime
+) -> None:
+    """Each open invoice whose last payment failed gets one attempt with the new method (M5)."""
+    if account.payment_terms != "automatic":
+        return
+    invoices = session.scalars(
+        select(Invoice)
+        .where(Invoice.account_id == account.id, Invoice.status == "open")
+        .order_by(Invoice.id)
+        .with_for_update()
+    ).all()
+    statuses: dict[int, list[str]] = {invoice.id: [] for invoice in invoices}
+    for invoice_id, status in session.execute(
+        select(Invoice.id, Payment.status)
+        .join(Payment, Payment.invoice_id == Invoice.id)
+        .where(Invoice.id.in_(statuses))
+        .order_by(Payment.id)
+    ):
+        statuses[invoice_id].append(status)
+    for invoice in invoices:
+        past = statuses[invoice.id]
+        amount_minor = invoice.gross_minor - invoice.credited_minor - invoice.paid_minor
+        under_way = "unresolved" in past or "pending" in past
+        if not past or past[-1] != "failed" or under_way or amount_minor <= 0:
+            continue
+        reserve_attempt(
+            session,
+            account_id=account.id,
+            invoice_id=invoice.id,
+            method=method,
+            amount_minor=amount_minor,
+            currency=invoice.currency,
+            key=f"pi:invoice-{invoice.id}:{len(past) + 1}",
+            now=now,
+            after=timedelta(),
+        )
 
 
 def _locked(session: Session, setup_id: int) -> MethodSetup:

@@ -15,18 +15,22 @@ from portal.domain.money import Money
 from portal.domain.orders import OrderStatus
 from portal.domain.payment_methods import refusal_of
 from portal.domain.periods import local_date
+from portal.domain.permissions import Permission, is_allowed
 from portal.domain.quotes import PricedQuote, require_open, terms_key
 from portal.models import (
     Cart,
     Checkout,
+    Member,
     Order,
     OrderLine,
     PaymentMethod,
+    Person,
 )
 from portal.queries.quotes import get_account_buying, get_quote
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.attempts import reserve_attempt
 from portal.services.audit import Actor, record
+from portal.services.checkout import is_present_admin
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
 from portal.services.quoting import load_quote, preview_quote
@@ -59,8 +63,8 @@ def place_order(
 
     A second call finds the order of the first (Q4). Nothing is collected here: the caller commits
     and then collects. DomainError: quote_unknown, quote_declined|expired|superseded|accepted,
-    terms_changed (the amount is not what was shown), checkout_incomplete, method_missing,
-    prepaid_card, expired_card, bank_transfer.
+    terms_changed (the amount is not what was shown), checkout_incomplete, contact_needs_admin,
+    method_missing, prepaid_card, expired_card, bank_transfer.
     """
     account = lock_account(session, account_id)
     quote = load_quote(session, account_id, quote_id)
@@ -80,6 +84,7 @@ def place_order(
     checkout = session.scalars(select(Checkout).where(Checkout.quote_id == quote.id)).one_or_none()
     if checkout is None or not checkout.completed:
         raise DomainError("checkout_incomplete")
+    contact = _contact(session, account_id, checkout, actor)
 
     connection = session.connection()
     buyer = get_account_buying(connection, account_id)
@@ -104,7 +109,7 @@ def place_order(
         gross_minor=gross.minor,
         tax=tax_snapshot(priced.tax, priced.totals),
         buyer=buyer_snapshot(buyer),
-        contact=_contact(checkout),
+        contact=contact,
         placed_at=now,
         placed_on=today,
         placed_by_id=actor.person_id,
@@ -152,12 +157,37 @@ def _method(
     return method
 
 
-def _contact(checkout: Checkout) -> dict[str, Any]:
+def _contact(session: Session, account_id: int, checkout: Checkout, actor: Actor) -> dict[str, Any]:
+    """The contact as named, and whether the order makes them an admin: only an admin may order that.
+
+    Checked here again: the one who orders need not be the one who named the contact.
+    """
+    becomes_admin = not is_present_admin(_named_member(session, account_id, checkout))
+    if becomes_admin:
+        own = session.scalars(
+            select(Member).where(
+                Member.account_id == account_id, Member.person_id == actor.person_id
+            )
+        ).one_or_none()  # fmt: skip
+        if own is None or not is_allowed(own.role, own.status, Permission.MANAGE_MEMBERS):
+            raise DomainError("contact_needs_admin")
     return {
+        "becomes_admin": becomes_admin,
         "member_id": checkout.contact_member_id,
         "name": checkout.contact_name,
         "email": checkout.contact_email,
     }
+
+
+def _named_member(session: Session, account_id: int, checkout: Checkout) -> Member | None:
+    query = select(Member).where(Member.account_id == account_id)
+    if checkout.contact_member_id is not None:
+        query = query.where(Member.id == checkout.contact_member_id)
+    else:
+        query = query.join(Person, Person.id == Member.person_id).where(
+            Person.email == checkout.contact_email
+        )
+    return session.scalars(query).one_or_none()
 
 
 def _add_lines(session: Session, order: Order, priced: PricedQuote) -> None:

@@ -146,6 +146,7 @@ def _grant(
         if status == "paid" and invoice.status != "paid":
             invoice.status, invoice.paid_at = "paid", now
             invoice.paid_minor = invoice.gross_minor
+            _record_paid(session, invoice, now)
         return
     if order.status in (OrderStatus.FAILED, OrderStatus.ABANDONED):
         if _was_ordered_again(session, order):
@@ -168,7 +169,9 @@ def _grant(
         quote.status, quote.closed_at = "accepted", now
         quote.version += 1
     release_subjects(session, order.quote_id)
-    record(session, "order_paid", actor=GATEWAY if payment else Actor("system", ""), now=now,
+    waits = status == "pending"
+    record(session, "order_debit_accepted" if waits else "order_paid",
+           actor=GATEWAY if payment else Actor("system", ""), now=now,
            account_id=account.id, subject=order.number,
            new={"invoice": invoice.number, "gross_minor": invoice.gross_minor,
                 "currency": invoice.currency})  # fmt: skip
@@ -210,9 +213,13 @@ def _settled(
     invoice.status = status
     if status == "paid":
         invoice.paid_minor, invoice.paid_at = invoice.gross_minor, now
-        record(session, "invoice_paid", actor=GATEWAY, now=now, account_id=account.id,
-               subject=invoice.number,
-               new={"gross_minor": invoice.gross_minor, "currency": invoice.currency})  # fmt: skip
+        _record_paid(session, invoice, now)
+
+
+def _record_paid(session: Session, invoice: Invoice, now: datetime) -> None:
+    record(session, "invoice_paid", actor=GATEWAY, now=now, account_id=invoice.account_id,
+           subject=invoice.number,
+           new={"gross_minor": invoice.gross_minor, "currency": invoice.currency})  # fmt: skip
 
 
 def _invoice_of(session: Session, payment: Payment) -> Invoice | None:
@@ -232,8 +239,13 @@ def _invoice_unpaid(
         return
     invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
     reason = {"code": attempt.decline_code or attempt.status, "advice": attempt.advice_code}
-    record(session, "payment_failed", actor=GATEWAY, now=now, account_id=account.id,
+    record(session, "invoice_payment_failed", actor=GATEWAY, now=now, account_id=account.id,
            subject=invoice.number, new=reason)  # fmt: skip
+    enqueue_mail(session, "renewal_unpaid", recipient=account.billing_email, locale=account.locale,
+                 now=now, account_id=account.id, dedupe_key=f"renewal_unpaid:{attempt.id}",
+                 payload={"invoice_number": invoice.number, "currency": payment.currency,
+                          "gross_minor": payment.amount_minor,
+                          "reason": reason["code"]})  # fmt: skip
     open_desk_task(session, "renewal_unpaid", dedupe_key=f"renewal_unpaid:{payment.id}",
                    details={"invoice": invoice.number, **reason}, now=now,
                    account_id=account.id)  # fmt: skip
@@ -309,4 +321,7 @@ def _reverse(session: Session, payment: Payment, now: datetime) -> None:
         invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
     record(session, "payment_reversed", actor=GATEWAY, now=now, account_id=payment.account_id,
            subject=invoice.number if invoice else "")  # fmt: skip
+    open_desk_task(session, "payment_reversed", dedupe_key=f"payment_reversed:{payment.id}",
+                   details={"payment_id": payment.id, "invoice": invoice.number if invoice else ""},
+                   now=now, account_id=payment.account_id)  # fmt: skip
     session.flush()

@@ -194,17 +194,21 @@ def decline_quote(
 
 def expire_quotes(session: Session, *, now: datetime, limit: int = 200) -> int:
     """End up to `limit` open quotes whose last local day has passed; how many were ended."""
-    rows = session.execute(
-        select(Quote, Account.time_zone)
+    found = session.execute(
+        select(Quote.id, Quote.account_id, Quote.valid_until, Account.time_zone)
         .join(Account, Account.id == Quote.account_id)
         .where(Quote.status == "open", Quote.valid_until <= now.date())
-        .order_by(Quote.valid_until, Quote.id)  # those that have surely ended come first
+        .order_by(Quote.valid_until, Quote.account_id, Quote.id)
         .limit(limit)
-        .with_for_update(of=Quote, skip_locked=True)
     ).all()
     ended = 0
-    for quote, time_zone in rows:
-        if quote.valid_until < local_date(now, time_zone):
+    for quote_id, account_id, valid_until, time_zone in found:
+        if valid_until >= local_date(now, time_zone):
+            continue
+        # The account first, then the quote, as whoever orders or declines it does.
+        lock_account(session, account_id)
+        quote = load_quote(session, account_id, quote_id)
+        if quote.status == "open":
             _close(session, quote, "expired", now)
             record(session, "quote_expired", actor=SYSTEM, now=now, account_id=quote.account_id,
                    subject=quote.number)  # fmt: skip

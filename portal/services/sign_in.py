@@ -54,9 +54,15 @@ class Opened:
 
 
 def send_link(
-    session: Session, email: str, *, address: str, next_path: str, now: datetime
+    session: Session,
+    email: str,
+    *,
+    address: str,
+    next_path: str,
+    locale: str | None = None,
+    now: datetime,
 ) -> SignInLink | None:
-    """Mail a link `address`/TOKEN to the person of `email`, in their language.
+    """Mail a link `address`/TOKEN to the person of `email`, in `locale` or else their language.
 
     An address that belongs to nobody who may sign in gets nothing, and so does one that was sent
     five links in ten minutes; the caller answers the same in every case.
@@ -85,7 +91,7 @@ def send_link(
         session,
         "sign_in_link",
         recipient=person.email,
-        locale=person.locale,
+        locale=locale or person.locale,
         payload={"link": f"{address}/{token}", "minutes": LINK_MINUTES, "name": person.name},
         now=now,
     )
@@ -93,11 +99,18 @@ def send_link(
 
 
 def open_session(
-    session: Session, token: str, *, browser: str, address: str, now: datetime
+    session: Session,
+    token: str,
+    *,
+    browser: str,
+    address: str,
+    locale: str | None = None,
+    now: datetime,
 ) -> Opened:
     """Use up the link of `token` and begin a session; DomainError `sign_in_link_invalid`.
 
     Invited members become active. A person with one account is in it from the start.
+    `locale`, a language chosen before signing in, is the person's from now on.
     """
     used = session.execute(
         update(SignInLink)
@@ -115,6 +128,7 @@ def open_session(
     person = session.get_one(Person, link.person_id)
     if not _may_sign_in(session, person.id):
         raise DomainError("sign_in_link_invalid")
+    person.locale = locale or person.locale
     actor = Actor("person", person.name, person.id)
     members = list(session.scalars(select(Member).where(Member.person_id == person.id)))
     for member in members:

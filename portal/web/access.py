@@ -72,8 +72,8 @@ def enforce() -> ResponseReturnValue | None:
     if access == PUBLIC:
         return None
     who = signed_in()
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     if who is None:
-        wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         if request.htmx:  # type: ignore[attr-defined]
             return "", 401, {"HX-Redirect": url_for("auth.sign_in")}
         return redirect(url_for("auth.sign_in", next=wanted), 303)
@@ -82,7 +82,7 @@ def enforce() -> ResponseReturnValue | None:
     if access == STAFF:
         return None if who.staff_role in {role.value for role in StaffRole} else abort(403)
     if who.account is None or who.role is None or who.member_status is None:
-        return redirect(url_for("auth.accounts"), 303)
+        return redirect(url_for("auth.accounts", next=wanted), 303)
     if not is_allowed(who.role, who.member_status, Permission(access)):
         abort(403)
     return None

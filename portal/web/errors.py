@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request, session
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    g,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_wtf.csrf import CSRFError
@@ -123,7 +134,34 @@ def _forbidden(_error: HTTPException) -> Response:
     return error_page(403, _("You cannot open this page"), text, way=_home(), people=people)
 
 
+def _without_slash() -> str | None:
+    """Where /licences/ was asked for: /licences, if that is a page of ours; else None.
+
+    Two slashes in a row are left alone: a browser reads //name as another site.
+    """
+    path = request.path[:-1]
+    if (
+        request.routing_exception is None
+        or request.method not in {"GET", "HEAD"}
+        or not request.path.endswith("/")
+        or "//" in request.path
+        or not local_path(path, "")
+    ):
+        return None
+    adapter = current_app.create_url_adapter(request)
+    try:
+        if adapter is None or not adapter.match(path, request.method):
+            return None
+    except HTTPException:  # no such page, none for a GET, or a redirect of its own
+        return None
+    query = request.query_string.decode("utf-8", "replace")
+    return quote(path) + (f"?{query}" if query else "")
+
+
 def _not_found(_error: HTTPException) -> Response:
+    elsewhere = _without_slash()
+    if elsewhere is not None:
+        return make_response(redirect(elsewhere, 308))
     return error_page(
         404, _("There is no such page"),
         _("The address may be wrong, or what stood here belongs to another account."),

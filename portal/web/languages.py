@@ -18,7 +18,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 from portal.db import transaction
 from portal.models import Person
 from portal.web.access import public
-from portal.web.locale import LOCALES, SESSION_KEY
+from portal.web.locale import CHOSEN_KEY, LOCALES, SESSION_KEY
 from portal.web.pages import local_path, respond, see_other, this_page
 from portal.web.signed_in import parts, signed_in, stop_reading
 
@@ -54,6 +54,8 @@ def switch(locale: str) -> Response:
         stop_reading()
         with transaction() as session_:
             session_.execute(update(Person).where(Person.id == who.person_id).values(locale=locale))
+    if who is None:  # the sign-in that follows writes it down for the person
+        session[CHOSEN_KEY] = True
     session[SESSION_KEY] = locale
     keep_input(back)
     return see_other(back)

@@ -28,8 +28,8 @@ from portal.domain.periods import Period, local_date
 from portal.web.signed_in import parts, signed_in
 from portal.web.templating import escape_text
 
-__all__ = ["LANGUAGE_NAMES", "LOCALES", "SESSION_KEY", "Speech", "bind", "install", "is_bound",
-           "speech", "words"]  # fmt: skip
+__all__ = ["CHOSEN_KEY", "LANGUAGE_NAMES", "LOCALES", "SESSION_KEY", "Speech", "bind",
+           "chosen_before_sign_in", "install", "is_bound", "speech", "words"]  # fmt: skip
 
 LANGUAGE_NAMES = {
     "en": "English",
@@ -39,6 +39,8 @@ LANGUAGE_NAMES = {
     "de": "Deutsch",
 }
 SESSION_KEY = "locale"
+CHOSEN_KEY = "locale_chosen"
+"""In the cookie of somebody who is not signed in and used the switcher."""
 
 
 class _Words(dict[str, Markup]):
@@ -73,6 +75,12 @@ def choose_locale() -> str:
     if chosen in LOCALES:
         return str(chosen)
     return request.accept_languages.best_match(LOCALES) or "en"
+
+
+def chosen_before_sign_in() -> str | None:
+    """The language that was chosen in the switcher before signing in; None where nobody chose."""
+    locale = session.get(SESSION_KEY)
+    return str(locale) if session.get(CHOSEN_KEY) and locale in LOCALES else None
 
 
 def choose_time_zone() -> str:

@@ -59,6 +59,7 @@ SENTENCES: dict[str, Any] = {
     ),
     # Checkout, orders
     "contact_unknown": _l("Choose an admin of your account, or add a new one."),
+    "contact_needs_admin": _l("Only an admin can name somebody who is not an admin yet."),
     "method_unknown": _l("Choose one of your payment methods."),
     "method_missing": _l("Choose a payment method first."),
     "method_not_for_bank_transfer": _l(

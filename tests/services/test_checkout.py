@@ -21,6 +21,7 @@ from portal.services.checkout import (
 )
 from tests.conftest import NOW
 from tests.support.buying import (
+    AN,
     ATELIER,
     GIULIA,
     JONAS,
@@ -44,9 +45,13 @@ ADDRESS = BillingAddress(
 )  # fmt: skip
 
 
-def keep_contact(quote_id: int, contact: Contact, account: str = ATELIER) -> None:
+def keep_contact(
+    quote_id: int, contact: Contact, account: str = ATELIER, *, by_admin: bool = True
+) -> None:
     with transaction() as own:
-        save_contact(own, account_named(own, account).id, quote_id, contact, NOW)
+        save_contact(
+            own, account_named(own, account).id, quote_id, contact, NOW, may_manage_members=by_admin
+        )
 
 
 def keep_address(address: BillingAddress) -> None:
@@ -98,6 +103,44 @@ def test_Q5_only_a_present_admin_of_this_account_can_be_picked(
         ]
     assert row_counts(books) == before
     assert books.scalar(select(func.count(Member.id))) == before["member"]
+
+
+def test_Q5_a_member_who_was_named_by_address_can_be_kept(books: Session, parts: Parts) -> None:
+    quote_id = quoted(parts)
+    jonas = member_of(books, ATELIER, JONAS)
+    keep_contact(quote_id, Contact(None, "Whoever", JONAS))
+    keep_contact(quote_id, Contact(jonas.id))
+    assert chosen(books, quote_id).contact_member_id == jonas.id
+
+
+NOT_ADMINS = ["eva.claes@atelier-noordzee.example", AN, JONAS, KAREL, GIULIA]
+
+
+@pytest.mark.parametrize("email", NOT_ADMINS)
+def test_DESIGN1_a_billing_admin_makes_nobody_an_admin_by_naming_them(
+    books: Session, parts: Parts, email: str
+) -> None:
+    quote_id = quoted(parts)
+    before = row_counts(books)
+    with pytest.raises(Rejected) as rejected:
+        keep_contact(quote_id, Contact(None, "Whoever", email.upper()), by_admin=False)
+    assert [(p.field, p.code) for p in rejected.value.problems] == [
+        ("contact", "contact_needs_admin")
+    ]
+    assert row_counts(books) == before
+
+
+def test_DESIGN1_a_billing_admin_names_an_admin_and_keeps_no_one_else(
+    books: Session, parts: Parts
+) -> None:
+    quote_id = quoted(parts)
+    pieter, jonas = (member_of(books, ATELIER, email) for email in (PIETER, JONAS))
+    keep_contact(quote_id, Contact(None, "Whoever", JONAS))  # by an admin, before
+    with pytest.raises(Rejected):
+        keep_contact(quote_id, Contact(jonas.id), by_admin=False)
+    for contact in (Contact(pieter.id), Contact(None, "Whoever", PIETER)):
+        keep_contact(quote_id, contact, by_admin=False)
+        assert chosen(books, quote_id).contact_member_id == pieter.id
 
 
 def test_the_checkout_of_another_accounts_quote_is_unknown(books: Session, parts: Parts) -> None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from portal.db import transaction
 from portal.domain.money import Money
+from portal.mail.messages import read_message
 from portal.models import (
     Assignment,
     AuditEvent,
@@ -130,6 +131,7 @@ def test_Q5_a_new_contact_is_created_invited_seated_and_all_admins_are_told(
     assert eva.id in held_by(books, plan_item(books, ATELIER).id)
     assert mails(books, "invitation") == ["eva.claes@atelier-noordzee.example"]
     assert mails(books, "new_admin_contact") == [LOTTE, PIETER]
+    assert mails(books, "licences_granted") == []  # the invitation says it
 
 
 def test_Q5_nothing_is_created_before_the_order_is_paid(books: Session, parts: Parts) -> None:
@@ -159,6 +161,44 @@ def test_Q5_an_admin_who_has_a_seat_takes_no_second_one(books: Session, parts: P
     assert mails(books, "new_admin_contact") == []
 
 
+def test_Q5_an_existing_contact_is_told_once_of_the_licences_in_the_own_language(
+    books: Session, parts: Parts
+) -> None:
+    order_id = bought(parts, Contact(member_of(books, ATELIER, PIETER).id))
+    mail = books.scalars(
+        select(OutboxMessage).where(OutboxMessage.dedupe_key == f"contact_told:{order_id}")
+    ).one()
+    assert (mail.topic, mail.recipient, mail.locale) == ("licences_granted", PIETER, "nl")
+    assert mail.payload == {
+        "account_name": ATELIER, "product": "Kanto CRM Pro", "added": 3, "total": 15,
+    }  # fmt: skip
+    read_message(mail.topic, mail.payload, "https://portal.example")
+    assert mails(books, "licences_granted") == [PIETER]
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "seated"), [("member", "active", True), ("admin", "deactivated", False)]
+)
+def test_DESIGN1_a_contact_who_lost_the_admins_role_before_the_payment_stays_without_it(
+    books: Session, parts: Parts, role: str, status: str, seated: bool
+) -> None:
+    quote_id = quoted(parts)
+    pieter = member_of(books, ATELIER, PIETER).id
+    ready(parts, quote_id, Contact(pieter))
+    order = placed(parts, quote_id, email=AN)
+    with transaction() as own:
+        member = own.get_one(Member, pieter)
+        member.role, member.status = role, status
+        own.execute(delete(Assignment).where(Assignment.member_id == pieter))
+    collected(parts, order.attempt_id)
+    books.expire_all()
+    member = books.get_one(Member, pieter)
+    assert (member.role, member.status) == (role, status)
+    assert (pieter in held_by(books, plan_item(books, ATELIER).id)) is seated
+    assert mails(books, "licences_granted") == ([PIETER] if seated else [])
+    assert outcome_of(books, order.order_id).order == "done"
+
+
 def test_Q5_an_admin_without_a_seat_gets_one(books: Session, parts: Parts) -> None:
     item, pieter = plan_item(books, ATELIER), member_of(books, ATELIER, PIETER)
     with transaction() as own:
@@ -183,6 +223,8 @@ def test_Q5_a_member_named_as_contact_by_address_becomes_an_active_admin(
     assert event.subject == books.get_one(Order, order_id).number
     assert event.new is not None
     assert event.new["role"] == "admin"
+    assert mails(books, "new_admin_contact") == [LOTTE, PIETER]
+    assert mails(books, "licences_granted") == [email]
 
 
 def test_Q5_somebody_who_became_a_member_between_the_order_and_the_payment(

@@ -24,11 +24,15 @@ from portal.models import (
     Quote,
 )
 from portal.parts import Parts
+from portal.services.checkout import Contact
 from portal.services.ordering import place_order
 from tests.conftest import NOW
 from tests.support.buying import (
+    AN,
     ATELIER,
     CAMILLE,
+    JONAS,
+    KAREL,
     LUMIERE,
     OFFICINE,
     account_named,
@@ -202,6 +206,25 @@ def test_the_payment_step_comes_first(parts: Parts) -> None:
         checkout = own.scalars(select(Checkout).where(Checkout.quote_id == quote_id)).one()
         checkout.completed = False
     assert refused(parts, quote_id) == "checkout_incomplete"
+
+
+@pytest.mark.parametrize("email", ["eva.claes@atelier-noordzee.example", AN, JONAS, KAREL])
+def test_DESIGN1_a_billing_admin_orders_no_new_admin_that_an_admin_had_named(
+    books: Session, parts: Parts, email: str
+) -> None:
+    quote_id = quoted(parts)
+    ready(parts, quote_id, Contact(None, "Whoever", email))
+    before = row_counts(books)
+    with pytest.raises(DomainError, match="contact_needs_admin"):
+        placed(parts, quote_id, email=AN)
+    assert row_counts(books) == before
+    assert placed(parts, quote_id).created  # the admin may
+
+
+def test_DESIGN1_a_billing_admin_orders_with_an_admin_as_contact(
+    parts: Parts, quote_id: int
+) -> None:
+    assert placed(parts, quote_id, email=AN).created
 
 
 def test_a_bank_transfer_account_does_not_order_alone(parts: Parts, quote_id: int) -> None:

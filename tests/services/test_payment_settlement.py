@@ -194,7 +194,18 @@ def test_Q3_an_accepted_debit_grants_and_its_invoice_waits_for_the_money(
     pending = Outcome("done", ("processing",), ((9574, "pending", 0),), 15, 15, "accepted")
     assert outcome_of(books, order.order_id) == pending
     assert mails(books, "receipt")
+    number = books.get_one(Order, order.order_id).number
+    invoice = books.scalars(select(Invoice.number).where(Invoice.order_id == order.order_id)).one()
+    said = select(AuditEvent.action, AuditEvent.subject).where(
+        AuditEvent.action.in_(["order_paid", "order_debit_accepted", "invoice_paid"]),
+        AuditEvent.subject.in_([number, invoice]),
+    )
+    assert books.execute(said).all() == [("order_debit_accepted", number)]
     told(parts, order, "succeeded")
+    assert set(books.execute(said).all()) == {
+        ("order_debit_accepted", number),
+        ("invoice_paid", invoice),
+    }
     assert outcome_of(books, order.order_id) == GRANTED
     assert len(mails(books, "receipt")) == 1
 
@@ -219,6 +230,7 @@ def test_M4_money_that_is_taken_back_reopens_the_invoice(
     assert outcome_of(books, order.order_id) == taken_back
     payment = books.scalars(select(Payment).where(Payment.order_id == order.order_id)).one()
     assert payment.status == "reversed"
+    assert tasks(books).count("payment_reversed") == 1
     before = row_counts(books)
     told(parts, order, "succeeded", reversed=True)
     told(parts, order, "succeeded", "processing")

@@ -183,7 +183,9 @@ def ready(parts: Parts, quote_id: int, contact: Contact | None = None) -> None:
                 PaymentMethod.account_id == account_id, PaymentMethod.is_default
             )
         )
-        save_contact(session, account_id, quote_id, contact, clock.now())
+        save_contact(
+            session, account_id, quote_id, contact, clock.now(), may_manage_members=True
+        )  # fmt: skip
         save_choice(
             session, account_id, quote_id, payment_method_id=method, completed=True, now=clock.now()
         )

@@ -6,6 +6,7 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 from flask import Flask, abort
@@ -353,3 +354,29 @@ def test_forced_language_inside_a_request_is_honoured(app: Flask) -> None:
         with force_locale("de"):
             assert speech().locale == "de"
         assert speech().locale == "en"
+
+
+def test_a_slash_at_the_end_leads_to_the_page(client: PortalClient) -> None:
+    for path, there in (
+        ("/sign-in/", "/sign-in"),
+        ("/licences/?q=a%20b", "/licences?q=a%20b"),
+        ("/sign-in/a%3Fb/", "/sign-in/a%3Fb"),
+    ):
+        answer = client.browser.get(path)
+        assert (answer.status_code, answer.headers["Location"]) == (308, there)
+    assert client.browser.head("/sign-in/").status_code == 308
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example/", "//evil.example/sign-in/", "/%2Fevil.example/", "/%5Cevil.example/",
+     "/sign-in//", "/nowhere/", "/sign-out/"],
+)  # fmt: skip
+def test_a_slash_at_the_end_leads_nowhere_else(client: PortalClient, path: str) -> None:
+    answer = client.browser.get("/", environ_overrides={"PATH_INFO": unquote(path)})
+    assert "evil" not in answer.headers.get("Location", "")
+    assert answer.status_code != 308 or answer.headers["Location"].startswith("http://localhost/")
+
+
+def test_a_slash_at_the_end_of_a_post_is_404(client: PortalClient) -> None:
+    client.post("/sign-in/", {"email": "a@b.example"}, 404)

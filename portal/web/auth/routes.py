@@ -19,7 +19,7 @@ from portal.services import sign_in as signing_in
 from portal.web.access import public, signed_in_only
 from portal.web.auth.browsers import browser_name
 from portal.web.auth.forms import SignInForm
-from portal.web.locale import SESSION_KEY
+from portal.web.locale import SESSION_KEY, chosen_before_sign_in
 from portal.web.pages import local_path, respond, see_other
 from portal.web.root import home_path
 from portal.web.signed_in import (
@@ -70,6 +70,7 @@ def send_link() -> ResponseReturnValue:
             form.email.data or "",
             address=f"{parts().settings.public_url}{url_for('auth.sign_in')}",
             next_path=local_path(form.next.data, ""),
+            locale=chosen_before_sign_in(),
             now=parts().clock.now(),
         )
     return see_other(url_for("auth.sent"))
@@ -105,13 +106,19 @@ def use_link(token: str) -> ResponseReturnValue:
                 token,
                 browser=request.headers.get("User-Agent", "").replace("\0", ""),
                 address=request.remote_addr or "",
+                locale=chosen_before_sign_in(),
                 now=parts().clock.now(),
             )
     except DomainError:
         return respond("auth/link_invalid.html", None, 410)
     _begin(opened.token, opened.locale)
     wanted = local_path(opened.next_path, "")
-    return see_other(wanted if wanted and opened.account_id is not None else home_path())
+    home = home_path()
+    if wanted and opened.account_id is not None:
+        return see_other(wanted)
+    if wanted and home == url_for("auth.accounts"):
+        return see_other(url_for("auth.accounts", next=wanted))
+    return see_other(home)
 
 
 @blueprint.post("/sign-out")
@@ -131,19 +138,20 @@ def sign_out() -> ResponseReturnValue:
 @blueprint.get("/accounts")
 @signed_in_only
 def accounts() -> ResponseReturnValue:
-    """The accounts of this person."""
+    """The accounts of this person; `next` is the page that is wanted in the chosen one."""
     who = signed_in()
     assert who is not None
     choices = list_accounts_of(read_connection(), who.person_id)
     if not choices and who.staff_role is not None:
         return redirect(home_path(), 303)
-    return respond("auth/accounts.html", who=who, choices=choices)
+    return respond("auth/accounts.html", who=who, choices=choices,
+                   wanted=local_path(request.args.get("next"), ""))  # fmt: skip
 
 
 @blueprint.post("/accounts/<int:account_id>")
 @signed_in_only
 def enter_account(account_id: int) -> ResponseReturnValue:
-    """Go on in another account."""
+    """Go on in another account, at the page that was wanted."""
     who = signed_in()
     assert who is not None
     stop_reading()
@@ -155,7 +163,7 @@ def enter_account(account_id: int) -> ResponseReturnValue:
     except DomainError:
         abort(404)
     _begin(token, who.locale)
-    return see_other(home_path())
+    return see_other(local_path(request.form.get("next"), "") or home_path())
 
 
 @blueprint.get("/staff")

@@ -81,9 +81,10 @@ class PaymentForm(PortalForm):
     )
     purchase_order = StringField(_l("Purchase order number"), validators=[Length(max=60)])
 
-    def offer(self, admins: list[tuple[str, str]], locale: str) -> None:
-        """Fill in what can be chosen; the last contact is a new one."""
-        self.contact.choices = [*admins, (NEW_CONTACT, _("Somebody new"))]
+    def offer(self, admins: list[tuple[str, str]], locale: str, *, somebody_new: bool) -> None:
+        """Fill in what can be chosen; the last contact is a new one, for those who may make one."""
+        new = [(NEW_CONTACT, _("Somebody new"))] if somebody_new else []
+        self.contact.choices = [*admins, *new]
         self.country.choices = country_choices(locale)
 
     def validate_contact_name(self, field: Field) -> None:

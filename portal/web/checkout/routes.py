@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from portal.db import transaction
 from portal.domain.errors import DomainError, Rejected
 from portal.domain.payment_methods import refusal_of
-from portal.domain.permissions import Permission
+from portal.domain.permissions import Permission, is_allowed
 from portal.domain.quotes import terms_key
 from portal.payments.gateway import Patience
 from portal.queries.members import AdminRow
@@ -32,7 +32,9 @@ from portal.web.signed_in import account, parts, read_connection, signed_in, sto
 blueprint = Blueprint("checkout", __name__, url_prefix="/checkout/<int:quote_id>")
 
 # What sends the customer back to the payment step rather than to the quote.
-_PAYMENT_PROBLEMS = {"method_missing", "prepaid_card", "expired_card", "checkout_incomplete"}
+_PAYMENT_PROBLEMS = {
+    "method_missing", "prepaid_card", "expired_card", "checkout_incomplete", "contact_needs_admin",
+}  # fmt: skip
 
 
 @blueprint.get("")
@@ -85,7 +87,7 @@ def payment(quote_id: int) -> ResponseReturnValue:
         form=form,
         method=method,
         method_refusal=_refusal(view, method) if method is not None else None,
-        new_contact=NEW_CONTACT,
+        somebody_new=_may_manage_members(),
     )
 
 
@@ -195,26 +197,35 @@ def _refusal(view: QuoteView, method: PaymentMethodRow | None) -> str | None:
     return error_sentence(DomainError(code)) if code else None
 
 
+def _may_manage_members() -> bool:
+    """Whether the signed-in person may name a contact who becomes an admin by it (DESIGN 1)."""
+    who = signed_in()
+    assert who is not None and who.role is not None and who.member_status is not None
+    return is_allowed(who.role, who.member_status, Permission.MANAGE_MEMBERS)
+
+
 def _payment_form(
     view: QuoteView, admins: list[AdminRow], chosen: CheckoutRow | None
 ) -> PaymentForm:
-    person, buying = signed_in(), view.buying
+    person, buying, somebody_new = signed_in(), view.buying, _may_manage_members()
     assert person is not None
     offered = [(str(a.member_id), f"{a.name} · {a.email}") for a in admins]
     contact = next((str(a.member_id) for a in admins if a.person_id == person.person_id), None)
     if contact is None and admins:
         contact = str(admins[0].member_id)
     if chosen is not None and chosen.contact_member_id is not None:
-        contact = str(chosen.contact_member_id)
-        if contact not in dict(offered):  # a member who becomes admin with this order
+        member_id = str(chosen.contact_member_id)
+        if member_id not in dict(offered) and somebody_new:  # becomes admin with this order
             offered.append(
-                (contact, f"{chosen.contact_member_name} · {chosen.contact_member_email}")
+                (member_id, f"{chosen.contact_member_name} · {chosen.contact_member_email}")
             )
-    elif chosen is not None and chosen.contact_email:
+        if member_id in dict(offered):
+            contact = member_id
+    elif chosen is not None and chosen.contact_email and somebody_new:
         contact = NEW_CONTACT
     form = PaymentForm(
         data={
-            "contact": contact or NEW_CONTACT,
+            "contact": contact or (NEW_CONTACT if somebody_new else None),
             "contact_name": chosen.contact_name if chosen else "",
             "contact_email": chosen.contact_email if chosen else "",
             "company_name": buying.company_name,
@@ -228,17 +239,19 @@ def _payment_form(
             "purchase_order": buying.purchase_order,
         }
     )
-    form.offer(offered, speech().locale)
+    form.offer(offered, speech().locale, somebody_new=somebody_new)
     return form
 
 
 def _save_payment_step(
     form: PaymentForm, quote_id: int, method: PaymentMethodRow | None, *, completed: bool
 ) -> None:
-    who, now = account(), parts().clock.now()
+    who, now, may = account(), parts().clock.now(), _may_manage_members()
     stop_reading()
     with transaction() as session:
-        save_contact(session, who.id, quote_id, form.chosen_contact(), now)
+        save_contact(
+            session, who.id, quote_id, form.chosen_contact(), now, may_manage_members=may
+        )  # fmt: skip
         save_billing_address(session, who.id, form.address(), actor=acting_person(), now=now)
         save_choice(
             session,

@@ -11,17 +11,21 @@ from sqlalchemy.orm import Session
 
 from portal.models import Member, Person, SignInSession
 from portal.services.sign_in import SESSION_LIFETIME
-from portal.web.locale import SESSION_KEY
+from portal.web.locale import SESSION_KEY, chosen_before_sign_in
 from portal.web.signed_in import ROTATED_AT, token_hash
 
 __all__ = ["keep_signed_in", "put_in_cookie", "sign_in_as"]
 
 
 def sign_in_as(session: Session, email: str, now: datetime) -> tuple[str, str] | None:
-    """Begin a session of the person with `email`, in the first account: its token and language."""
+    """Begin a session of the person with `email`, in the first account: its token and language.
+
+    A language chosen on the page before is the person's from now on, as at any sign-in.
+    """
     person = session.scalar(select(Person).where(Person.email == email))
     if person is None:
         return None
+    person.locale = chosen_before_sign_in() or person.locale
     account_id = session.scalar(
         select(Member.account_id)
         .where(Member.person_id == person.id, Member.status != "invited")

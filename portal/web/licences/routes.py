@@ -69,6 +69,7 @@ def index() -> ResponseReturnValue:
         buying=buying,
         holdings=_by_quote(tuple(h for h in holdings if h.waits_on(today))),
         catalogue=catalogue,
+        today=today,
     )
 
 

@@ -33,6 +33,8 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "order_needs_action": {"order_number": "O-1", "order_id": 7,
                            "amount": {"minor": 9574, "currency": "EUR"}},
     "order_failed": {"order_number": "O-1", "order_id": 7, "reason": "insufficient_funds"},
+    "renewal_unpaid": {"invoice_number": "KAN-2026-00012", "currency": "EUR", "gross_minor": 9574,
+                       "reason": "insufficient_funds"},
     "new_admin_contact": {"account_name": "Müller & Söhne", "name": "Jan", "email": "j@x.example",
                           "added_by": "Lotte"},
     "invitation": {"account_name": "Müller & Söhne", "invited_by": "Lotte"},
@@ -106,6 +108,14 @@ def test_a_receipt_of_an_accepted_debit_does_not_say_paid() -> None:
     )
     assert "Paid with" not in mail.text
     assert "accepted" in mail.text
+
+
+def test_M5_an_unpaid_renewal_says_how_much_why_and_what_to_do() -> None:
+    mail = rendered("renewal_unpaid")
+    assert "KAN-2026-00012" in mail.subject
+    for expected in ("95.74", "not enough money", f"{URL}/billing/payment-method"):
+        assert expected in mail.text
+        assert expected in mail.html
 
 
 def test_a_subject_is_one_line_whatever_a_name_holds() -> None:

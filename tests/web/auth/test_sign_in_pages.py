@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -261,3 +262,66 @@ def test_an_account_is_chosen_and_switched_with_a_new_token(
 def test_a_post_when_signed_out_goes_to_sign_in(client: PortalClient) -> None:
     client.get("/sign-in")
     assert client.post("/sign-out").headers["Location"] == "/sign-in"
+
+
+def test_a_language_chosen_before_sign_in_is_kept(client: PortalClient, session: Session) -> None:
+    """The link is mailed in it, and from the first page on it is the person's (it was Italian)."""
+    client.get("/sign-in")
+    client.follow(client.post("/languages/nl?next=/sign-in"))
+    _ask(client, ADMIN)
+    link = _link(session)
+    mail = session.scalars(select(OutboxMessage).order_by(OutboxMessage.id.desc())).first()
+    assert mail
+    assert mail.locale == "nl"
+    client.get(link)
+    answer = client.post(link)
+    session.rollback()
+    assert session.scalar(select(Person.locale).where(Person.email == ADMIN)) == "nl"
+    client.follow(answer)
+    assert client.page
+    assert '<html lang="nl"' in client.page.source
+
+
+def test_a_language_nobody_chose_changes_nothing(client: PortalClient, session: Session) -> None:
+    """Neither what the browser accepts nor what the last person spoke is a choice."""
+    client.get("/sign-in", headers={"Accept-Language": "de"})
+    client.sign_in("hugo.peeters@kanto.example")
+    client.get("/sessions")
+    client.follow(client.post("/languages/fr?next=/sessions"))
+    client.follow(client.post("/sign-out"))
+    _ask(client, ADMIN)
+    link = _link(session)
+    client.get(link)
+    client.post(link)
+    session.rollback()
+    assert session.scalar(select(Person.locale).where(Person.email == ADMIN)) == "it"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lands"),
+    [("/invoices?year=2026", "/invoices?year=2026"), ("//evil.example", "/licences")],
+)
+def test_the_wanted_page_survives_the_choice_of_an_account(
+    client: PortalClient, session: Session, wanted: str, lands: str
+) -> None:
+    person = session.scalars(select(Person).where(Person.email == ADMIN)).one()
+    mine = session.scalars(select(Member.account_id).where(Member.person_id == person.id)).one()
+    other = session.scalars(select(Account.id).where(Account.id != mine)).first()
+    assert other
+    session.add(Member(account_id=other, person_id=person.id, role="member", status="active",
+                       added_at=NOW))  # fmt: skip
+    session.commit()
+    _ask(client, ADMIN, wanted)
+    client.get(_link(session))
+    client.follow(client.post(_link(session)))
+    assert client.page
+    forms = [f for f in client.page.all("form") if f.get("action") == f"/accounts/{mine}"]
+    assert len(forms) == 1
+    kept = re.findall(r'name="next" value="([^"]*)"', client.page.source)
+    assert set(kept) <= {lands}
+    fields = {"next": kept[0]} if kept else {}
+    assert client.post(f"/accounts/{mine}", fields).headers["Location"] == lands
+    client.get("/accounts?next=//evil.example")
+    assert 'name="next"' not in client.page.source
+    answer = client.post(f"/accounts/{mine}", {"next": "//evil.example"})
+    assert answer.headers["Location"] == "/licences"

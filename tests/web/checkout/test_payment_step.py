@@ -15,6 +15,7 @@ from portal.domain.tax import TaxParty
 from portal.models import Checkout, PaymentMethod
 from tests.conftest import NOW
 from tests.support.buying import (
+    AN,
     ATELIER,
     CARD,
     JONAS,
@@ -24,6 +25,7 @@ from tests.support.buying import (
     account_named,
     member_of,
     row_counts,
+    speak,
     use_method,
 )
 from tests.support.client import PortalClient
@@ -84,6 +86,43 @@ def test_Q5_a_new_contact_is_kept_and_shown_and_not_created(
     buyer.client.get(buyer.payment_url)  # going back keeps it
     fields = buyer.page.fields("payment")
     assert {name: fields[name] for name in EVA} == EVA
+
+
+def test_DESIGN1_a_billing_admin_picks_an_admin_and_is_offered_nobody_new(
+    client: PortalClient, books: Session
+) -> None:
+    an = WebPurchase(client, AN)
+    an.save_cart(3)
+    client.get(an.payment_url)
+    assert "Somebody new" not in an.text
+    fields = an.page.fields("payment")
+    assert "contact_email" not in fields
+    before = row_counts(books)
+    for email in (AN, EVA["contact_email"]):
+        forged = {**fields, **EVA, "contact_email": email, "action": "save"}
+        client.post(an.payment_url, forged, status=422)
+    assert row_counts(books) == before
+    an.complete_payment()
+    assert "is invited as an admin" not in an.text
+
+
+def test_DESIGN1_a_billing_admin_goes_back_from_a_new_contact_that_an_admin_had_named(
+    buyer: WebPurchase, books: Session
+) -> None:
+    buyer.complete_payment(**EVA)
+    buyer.client.post("/sign-out", {})
+    speak(buyer.client, AN, "en")
+    buyer.client.sign_in(AN)
+    buyer.client.get(buyer.service_order_url)
+    before = row_counts(books)
+    answer = buyer.client.post(buyer.service_order_url, {"shown": buyer.terms()})
+    assert answer.headers["Location"] == buyer.payment_url
+    assert row_counts(books) == before
+    buyer.client.follow(answer)
+    assert "Only an admin can name somebody who is not an admin yet." in buyer.text
+    buyer.complete_payment()
+    assert "Eva Claes" not in buyer.text
+    buyer.place()
 
 
 def test_every_detail_is_editable_and_kept(buyer: WebPurchase, books: Session) -> None:

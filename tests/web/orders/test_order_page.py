@@ -193,6 +193,9 @@ def test_Q3_a_debit_is_granted_when_accepted_and_says_that_it_is_on_its_way(
 ) -> None:
     buyer = paying_with(app, client, DEBIT)
     assert "The SEPA debit of €95.74 is on its way" in buyer.text
+    (progress,) = [each for each in buyer.page.all("ol") if each.get("class") == "progress"]
+    steps = ["".join(step.itertext()) for step in progress]
+    assert steps[1].strip().startswith("Payment accepted")
     assert plan_item(books, ATELIER).quantity == 15
 
 
