@@ -8,6 +8,7 @@ from portal.models.accounts import (
     RequestMessage,
 )
 from portal.models.buying import (
+    LIVE_ORDER,
     Cart,
     CartLine,
     Checkout,
@@ -43,7 +44,7 @@ from portal.models.subscriptions import (
 from portal.models.wallet import CreditEntry, TopUp, Wallet
 
 __all__ = [
-    "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
+    "LIVE_ORDER", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
     "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
     "DemoObject", "DemoReplay", "DeskTask", "Entitlement", "GatewayEvent", "Invoice",
     "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",

@@ -170,6 +170,12 @@ class Checkout(db.Model):
     __table_args__ = (UniqueConstraint("quote_id"),)
 
 
+_NOT_ENDED = "status NOT IN ('failed', 'abandoned')"
+
+# Written out, not bound: so both databases see that the partial index of live orders holds it.
+LIVE_ORDER = text(f"customer_order.{_NOT_ENDED}")
+
+
 class Order(db.Model):
     """A placed quote. At most one that has not failed per quote, so one checkout has one effect (Q4).
 
@@ -202,8 +208,8 @@ class Order(db.Model):
             "uq_customer_order_quote",
             "quote_id",
             unique=True,
-            sqlite_where=text("status NOT IN ('failed', 'abandoned')"),
-            postgresql_where=text("status NOT IN ('failed', 'abandoned')"),
+            sqlite_where=text(_NOT_ENDED),
+            postgresql_where=text(_NOT_ENDED),
         ),
     )
 

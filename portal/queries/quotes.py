@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, or_, select, text
+from sqlalchemy import and_, bindparam, case, func, or_, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.domain.money import Money
 from portal.domain.quotes import PinnedLine
 from portal.models import (
+    LIVE_ORDER,
     Account,
     Cart,
     CartLine,
@@ -143,11 +144,8 @@ _ACCOUNT = (
     .where(Account.id == bindparam("account_id"))
 )
 
-# Word for word what the index of a quote's order says, and no parameters: else neither database
-# finds that index, and every page reads all orders there are.
-_LIVE = text("customer_order.status NOT IN ('failed', 'abandoned')")
 # Two comparisons, not IN: a list is expanded anew at every execution.
-_UNRESOLVED = and_(_LIVE, or_(Order.status == "placed", Order.status == "requires_action"))
+_UNRESOLVED = and_(LIVE_ORDER, or_(Order.status == "placed", Order.status == "requires_action"))
 _HOLDING_COLUMNS = (
     QuoteSubject.subject,
     Quote.id,
@@ -186,7 +184,7 @@ _OVERVIEW = (
 _NEXT = Quote.__table__.alias("next_quote")
 _LIVE_ORDER = (
     select(func.max(Order.id))
-    .where(Order.quote_id == Quote.id, _LIVE)
+    .where(Order.quote_id == Quote.id, LIVE_ORDER)
     .correlate(Quote)
     .scalar_subquery()
 )

@@ -18,6 +18,7 @@ from portal.domain.periods import local_date
 from portal.domain.permissions import Permission, is_allowed
 from portal.domain.quotes import PricedQuote, require_open, terms_key
 from portal.models import (
+    LIVE_ORDER,
     Cart,
     Checkout,
     Member,
@@ -69,9 +70,7 @@ def place_order(
     account = lock_account(session, account_id)
     quote = load_quote(session, account_id, quote_id)
     existing = session.scalars(
-        select(Order).where(
-            Order.quote_id == quote.id, Order.status.not_in(("failed", "abandoned"))
-        )
+        select(Order).where(Order.quote_id == quote.id, LIVE_ORDER)
     ).one_or_none()
     if existing is not None:
         return PlacedOrder(existing.id, None, created=False)

@@ -15,6 +15,7 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.domain.orders import AttemptStatus, OrderStatus, next_attempt_status
 from portal.models import (
+    LIVE_ORDER,
     Account,
     Checkout,
     Invoice,
@@ -182,7 +183,7 @@ def _was_ordered_again(session: Session, order: Order) -> bool:
     other = select(Order.id).where(
         Order.quote_id == order.quote_id,
         Order.id != order.id,
-        Order.status.not_in((OrderStatus.FAILED, OrderStatus.ABANDONED)),
+        LIVE_ORDER,
     )
     return session.scalars(other).first() is not None
 
