@@ -11,8 +11,8 @@ reader of PostgreSQL pays for no BEGIN and no ROLLBACK, and none of both for swi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from time import monotonic
 from typing import Any, cast
@@ -26,7 +26,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from portal.extensions import db
 
-__all__ = ["engine_options", "fetch_all", "fetch_first", "prepare_engine", "reading", "transaction"]
+__all__ = [
+    "Transaction", "engine_options", "fetch_all", "fetch_first", "prepare_engine", "reading",
+    "transaction",
+]  # fmt: skip
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+"""Opens a transaction that commits at its end: `transaction`, as the edge hands it to a service."""
 
 _READS = "portal_reads"
 _LEFT = "portal_left"

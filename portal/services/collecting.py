@@ -8,13 +8,13 @@ worker finishes with the same key (M1).
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.db import Transaction
 from portal.domain.catalogue import Catalogue
 from portal.domain.money import Money
 from portal.domain.orders import AttemptStatus
@@ -31,10 +31,9 @@ from portal.payments.gateway import (
 from portal.services.payment_settlement import mark_unknown, settle_charge
 
 __all__ = [
-    "Transaction", "abandon_attempt", "collect_attempt", "list_unsettled", "refresh_attempt",
+    "abandon_attempt", "collect_attempt", "list_unsettled", "refresh_attempt",
 ]  # fmt: skip
 
-Transaction = Callable[[], AbstractContextManager[Session]]
 
 KEY_IN_USE = "idempotency_mismatch"
 """The port's refusal of a key that was used for another request."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from portal.db import Transaction
 from portal.domain.catalogue import Catalogue
 from portal.payments import demo_hosted_page
 from portal.payments.demo_gateway import DemoGateway
 from portal.payments.gateway import Gateway
 from portal.services.gateway_events import receive_event
-from portal.services.method_setup import Transaction
 
 __all__ = ["deliver_demo_events"]
 

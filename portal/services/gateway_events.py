@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from portal.db import Transaction
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.models import GatewayEvent, MethodSetup, PaymentAttempt
@@ -20,7 +21,7 @@ from portal.payments.gateway import (
     Patience,
     SetupOutcome,
 )
-from portal.services.method_setup import Transaction, settle_method_setup
+from portal.services.method_setup import settle_method_setup
 
 __all__ = ["receive_event"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import exists, select
 
+from portal.db import Transaction
 from portal.models import PaymentAttempt, PaymentMethod
 from portal.payments.gateway import Gateway, Patience
-from portal.services.method_setup import Transaction
 
 __all__ = ["detach_method"]
 

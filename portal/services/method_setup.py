@@ -8,14 +8,13 @@ the edge's `transaction` and hold none while they call.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.db import Transaction
 from portal.domain.errors import DomainError
 from portal.domain.payment_methods import refusal_of
 from portal.domain.periods import local_date
@@ -37,12 +36,9 @@ from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_job
 
 __all__ = [
-    "SetupAddresses", "Transaction", "begin_method_setup", "finish_method_setup",
+    "SetupAddresses", "begin_method_setup", "finish_method_setup",
     "open_method_setup", "settle_method_setup",
 ]  # fmt: skip
-
-Transaction = Callable[[], AbstractContextManager[Session]]
-"""Opens a transaction that commits at its end: the edge's `portal.db.transaction`."""
 
 
 @dataclass(frozen=True, slots=True)
