@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.order_lines import Sold
 from portal.domain.subscriptions import ItemState
 
-__all__ = ["item_label", "label_of"]
+__all__ = ["item_label", "label_of", "sold_label"]
+
+
+def sold_label(catalogue: Catalogue, sold: Sold, locale: str) -> str:
+    """What a line of a quote, an order or an invoice sells."""
+    return label_of(catalogue, sold.product, sold.plan, sold.add_on, sold.package, locale)
 
 
 def item_label(catalogue: Catalogue, product_key: str, item: ItemState, locale: str) -> str:

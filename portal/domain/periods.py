@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import count
 from zoneinfo import ZoneInfo
 
@@ -41,7 +42,10 @@ class Interval(StrEnum):
     @property
     def months(self) -> int:
         """Whole calendar months in the interval."""
-        return {Interval.MONTH: 1, Interval.QUARTER: 3, Interval.YEAR: 12}[self]
+        return _MONTHS[self]
+
+
+_MONTHS = {Interval.MONTH: 1, Interval.QUARTER: 3, Interval.YEAR: 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,8 @@ class Term:
         """First day of period `k`; ValueError if `k` is negative."""
         if k < 0:
             raise ValueError(f"periods of a term count from 0, not {k}")
-        years, month = divmod(self.first_month - 1 + k * self.interval.months, 12)
-        year = self.first_year + years
-        last = monthrange(year, month + 1)[1]
-        return date(year, month + 1, min(self.anchor_day, last))
+        months = self.first_month - 1 + k * self.interval.months
+        return _day_of(self.first_year, months, self.anchor_day)
 
     def period(self, k: int) -> Period:
         """Period `k`, up to the start of the next (P2)."""
@@ -128,6 +130,14 @@ class Term:
         k = months // self.interval.months
         # `on` may stand in the month where period k starts, but before the anchor day.
         return k if self.start_of(k) <= on else k - 1
+
+
+@lru_cache(maxsize=4096)
+def _day_of(year: int, months: int, anchor_day: int) -> date:
+    """The anchor day, or the last before it, of the month so many after January of `year`."""
+    years, month = divmod(months, 12)
+    last = monthrange(year + years, month + 1)[1]
+    return date(year + years, month + 1, min(anchor_day, last))
 
 
 def due_periods(term: Term, last_index: int, on: date) -> Iterator[tuple[int, Period]]:

@@ -23,7 +23,8 @@ FULL = 10_000  # basis points
 class PricedLine:
     """One line and its formula: quantity × unit × (days left ÷ days) × (1 − discount) = net.
 
-    `days_left` and `days` are None where the line is not prorated.
+    `days_left` and `days` are None where the line is not prorated. One that is not `per_seat` is
+    for everyone: its quantity says nothing to a reader.
     """
 
     position: int
@@ -37,6 +38,7 @@ class PricedLine:
     days: int | None
     period: Period | None
     net: Money
+    per_seat: bool = True
 
 
 def price_line(
@@ -50,6 +52,7 @@ def price_line(
     discount_basis_points: int = 0,
     period: Period | None = None,
     on: date | None = None,
+    per_seat: bool = True,
 ) -> PricedLine:
     """A line priced and rounded once (S2, I1); prorated from `on` where both dates are given.
 
@@ -58,12 +61,15 @@ def price_line(
     prorated = period is not None and on is not None
     days_left = period.days_left(on) if period is not None and on is not None else None
     days = period.days if period is not None and prorated else None
-    fraction = Fraction(FULL - discount_basis_points, FULL)
-    if days_left is not None and days is not None:
-        fraction *= Fraction(days_left, days)
+    net = unit_price * quantity
+    if discount_basis_points or prorated:  # else there is nothing to round
+        fraction = Fraction(FULL - discount_basis_points, FULL)
+        if days_left is not None and days is not None:
+            fraction *= Fraction(days_left, days)
+        net = share(net, fraction)
     return PricedLine(
         position, kind, item_id, price_id, quantity, unit_price, discount_basis_points,
-        days_left, days, period, share(unit_price * quantity, fraction),
+        days_left, days, period, net, per_seat,
     )  # fmt: skip
 
 

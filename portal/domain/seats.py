@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from portal.domain.catalogue import Catalogue
@@ -11,31 +11,40 @@ from portal.domain.errors import Problem, Rejected
 from portal.domain.money import Money
 from portal.domain.periods import Interval
 from portal.domain.proration import ProratedLine, prorate_seats
+from portal.domain.renewals import plan_next_period
 from portal.domain.subscriptions import ItemState, SubscriptionState
 
-__all__ = ["MAXIMUM_SEATS", "SeatIncrease", "may_add_seats", "plan_seat_increase"]
+__all__ = ["MAXIMUM_SEATS", "SeatIncrease", "may_change_seats", "plan_seat_increase",
+           "with_seats_added"]  # fmt: skip
 
 MAXIMUM_SEATS = 100_000  # of one item; above it a person should talk to the vendor
 
 
 @dataclass(frozen=True, slots=True)
 class SeatIncrease:
-    """`added` seats of one item: `line` is due now, `next_amount` from the renewal on (net)."""
+    """`added` seats of one item: `line` is due now, `next_amount` from the renewal on (net).
+
+    The renewal has everything in it that waits for it: another price, period or number. `ends` says
+    that the subscription, or the item, ends that day; nothing is paid from then on.
+    """
 
     subscription_id: int
     item: ItemState
     interval: Interval
     added: int
     line: ProratedLine
+    next_interval: Interval
+    next_unit: Money
     next_quantity: int
     next_amount: Money
     next_amount_before: Money
+    ends: bool
 
 
-def may_add_seats(
+def may_change_seats(
     state: SubscriptionState, item: ItemState, catalogue: Catalogue, payment_terms: str
 ) -> str | None:
-    """None where the customer may add seats of `item` alone, else the code of the reason.
+    """None where the customer may add and remove seats of `item` alone, else the reason's code.
 
     bank_transfer: the account executive does it; product_support, plan_support, add_on_support:
     the catalogue says that help is needed; trial, suspended, ended: the subscription's status.
@@ -92,14 +101,31 @@ def plan_seat_increase(
 
 def _increase(state: SubscriptionState, item: ItemState, added: int, on: date) -> SeatIncrease:
     assert state.period is not None and state.interval is not None and item.unit_price is not None
-    next_quantity = item.quantity_at_renewal + added
+    before = plan_next_period(state).after
+    after = plan_next_period(with_seats_added(state, item.item_id, added))
+    following = None if after.ends else after.after.item(item.item_id)
+    past = None if after.ends else before.item(item.item_id)
+    unit = following.unit_price if following and following.unit_price else item.unit_price
+    nothing = Money.zero(unit.currency)
     return SeatIncrease(
         subscription_id=state.subscription_id,
         item=item,
         interval=state.interval,
         added=added,
         line=prorate_seats(added, item.unit_price, state.period, on),
-        next_quantity=next_quantity,
-        next_amount=item.unit_price * next_quantity,
-        next_amount_before=item.unit_price * item.quantity_at_renewal,
+        next_interval=after.after.interval or state.interval,
+        next_unit=unit,
+        next_quantity=following.quantity if following else 0,
+        next_amount=unit * following.quantity if following else nothing,
+        next_amount_before=unit * past.quantity if past else nothing,
+        ends=following is None,
     )
+
+
+def with_seats_added(state: SubscriptionState, item_id: int, added: int) -> SubscriptionState:
+    """`state` with so many more seats of one item, as if they were granted now (S1)."""
+    items = tuple(
+        replace(item, quantity=item.quantity + added) if item.item_id == item_id else item
+        for item in state.items
+    )
+    return replace(state, items=items)

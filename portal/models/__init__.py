@@ -32,6 +32,7 @@ from portal.models.payments import (
 )
 from portal.models.people import Consent, Member, Person, SignInLink, SignInSession, StaffMember
 from portal.models.subscriptions import (
+    WAITING_CHANGE,
     Assignment,
     BillingPeriod,
     Entitlement,
@@ -44,7 +45,7 @@ from portal.models.subscriptions import (
 from portal.models.wallet import CreditEntry, TopUp, Wallet
 
 __all__ = [
-    "LIVE_ORDER", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
+    "LIVE_ORDER", "WAITING_CHANGE", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
     "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
     "DemoObject", "DemoReplay", "DeskTask", "Entitlement", "GatewayEvent", "Invoice",
     "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",

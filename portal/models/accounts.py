@@ -47,6 +47,7 @@ class Account(db.Model):
     vat_number: Mapped[str | None] = mapped_column(String(40))
     vat_status: Mapped[Code]
     vat_checked_at: Mapped[OptionalInstant]
+    billing_contact: Mapped[Name] = mapped_column(default="")
     billing_email: Mapped[str] = mapped_column(String(254))
     invoice_recipients: Mapped[list[str]] = mapped_column(JSON, default=list)
     purchase_order: Mapped[Name] = mapped_column(default="")

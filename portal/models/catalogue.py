@@ -79,12 +79,12 @@ class Price(db.Model):
         ),
         Index(
             "uq_price_current",
+            "currency",  # first: pages read all that is sold in one
             text("coalesce(plan_id, 0)"),
             text("coalesce(add_on_id, 0)"),
             text("coalesce(credit_pack_key, '')"),
             text("coalesce(service_package_key, '')"),
             "interval",
-            "currency",
             unique=True,
             sqlite_where=text("retired_at IS NULL"),
             postgresql_where=text("retired_at IS NULL"),

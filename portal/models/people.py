@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, String, UniqueConstraint, text
+from typing import Any
+
+from sqlalchemy import JSON, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import db
@@ -30,7 +32,10 @@ class Person(db.Model):
 
 
 class Member(db.Model):
-    """A person in an account. An invited one has not signed in yet; a deactivated one reads only."""
+    """A person in an account. An invited one has not signed in yet; a deactivated one reads only.
+
+    `invited_at` is when the last invitation was mailed.
+    """
 
     __tablename__ = "member"
     id: Mapped[Id]
@@ -40,6 +45,7 @@ class Member(db.Model):
     status: Mapped[Code]
     added_at: Mapped[Instant]
     invited_by_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
+    invited_at: Mapped[OptionalInstant]
     deactivated_at: Mapped[OptionalInstant]
     __table_args__ = (
         UniqueConstraint("account_id", "person_id"),
@@ -94,7 +100,12 @@ class SignInSession(db.Model):
 
 
 class Consent(db.Model):
-    """A person's recorded answer to losing access or admin rights (S7), with the words shown."""
+    """A person's recorded answer to losing access or admin rights (S7), with the words shown.
+
+    `details` says what a yes leads to: {"when": "now"} deactivates, or gives the member the role
+    {"role": …}, at once; {"when": "renewal"} lets a reduction take the person's licences.
+    A request that was taken back, or replaced by another, is answered as `withdrawn`.
+    """
 
     __tablename__ = "consent"
     id: Mapped[Id]
@@ -108,9 +119,10 @@ class Consent(db.Model):
     asked_by_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
     answered_at: Mapped[OptionalInstant]
     answer: Mapped[str | None] = mapped_column(String(20))
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     __table_args__ = (
         one_of("subject", "deactivation", "admin_rights"),
-        one_of("answer", "given", "refused"),
+        one_of("answer", "given", "refused", "withdrawn"),
         Index(
             "uq_consent_open",
             "member_id",

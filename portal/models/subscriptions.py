@@ -52,6 +52,18 @@ class Subscription(db.Model):
             sqlite_where=text("status <> 'ended'"),
             postgresql_where=text("status <> 'ended'"),
         ),
+        Index(
+            "ix_subscription_overhang",
+            "id",
+            sqlite_where=text("overhang > 0"),
+            postgresql_where=text("overhang > 0"),
+        ),
+        Index(
+            "ix_subscription_parked",
+            "parked_at",
+            sqlite_where=text("parked_at IS NOT NULL"),
+            postgresql_where=text("parked_at IS NOT NULL"),
+        ),
     )
 
 
@@ -102,6 +114,7 @@ class BillingPeriod(db.Model):
         Index(
             "ix_billing_period_due",
             "ends_on",
+            "id",
             sqlite_where=text("is_current"),
             postgresql_where=text("is_current"),
         ),
@@ -211,6 +224,12 @@ class Assignment(db.Model):
     )
 
 
+_WAITS = "status = 'waiting'"
+
+# Written out, not bound: so both databases see that the partial index of what waits holds it.
+WAITING_CHANGE = text(f"scheduled_change.{_WAITS}")
+
+
 class ScheduledChange(db.Model):
     """Waits for a renewal and can be undone; a reduction is stored as a delta (S3, C2).
 
@@ -240,8 +259,14 @@ class ScheduledChange(db.Model):
             "kind",
             "effective_on",
             unique=True,
-            sqlite_where=text("status = 'waiting'"),
-            postgresql_where=text("status = 'waiting'"),
+            sqlite_where=text(_WAITS),
+            postgresql_where=text(_WAITS),
+        ),
+        Index(
+            "ix_scheduled_change_due",
+            "effective_on",
+            sqlite_where=text(_WAITS),
+            postgresql_where=text(_WAITS),
         ),
     )
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.engine import Connection
 
 from portal.domain.money import Money
-from portal.models import Price
+from portal.domain.price_book import PriceBook, PriceOf
+from portal.models import AddOn, Plan, Price, Product
 
 __all__ = [
     "CurrentPrice",
     "get_add_on_price",
     "get_credit_pack_price",
     "get_plan_price",
+    "get_price_book",
     "get_service_package_price",
     "list_current_prices",
 ]
@@ -48,12 +50,50 @@ _CURRENT = select(
     Price.currency,
 ).where(Price.retired_at.is_(None), Price.currency == bindparam("currency"))
 
+_ADD_ON_PRODUCT = Product.__table__.alias("add_on_product")
+_BOOK = (
+    select(
+        Price.id,
+        Price.unit_minor,
+        Price.interval,
+        Product.key,
+        Plan.key,
+        _ADD_ON_PRODUCT.c.key,
+        AddOn.key,
+        AddOn.package_key,
+    )
+    .outerjoin(Plan, Plan.id == Price.plan_id)
+    .outerjoin(Product, Product.id == Plan.product_id)
+    .outerjoin(AddOn, AddOn.id == Price.add_on_id)
+    .outerjoin(_ADD_ON_PRODUCT, _ADD_ON_PRODUCT.c.id == AddOn.product_id)
+    .where(
+        Price.retired_at.is_(None),
+        Price.interval != "once",
+        Price.currency == bindparam("currency"),
+        or_(Price.plan_id.is_not(None), Price.add_on_id.is_not(None)),
+    )
+)
+
 _RECURRING = _CURRENT.where(Price.interval == bindparam("interval"))
 _OF_PLAN = _RECURRING.where(Price.plan_id == bindparam("plan_id"))
 _OF_ADD_ON = _RECURRING.where(Price.add_on_id == bindparam("add_on_id"))
 _OF_CREDIT_PACK = _CURRENT.where(Price.credit_pack_key == bindparam("key"))
 _OF_SERVICE_PACKAGE = _CURRENT.where(Price.service_package_key == bindparam("key"))
 _ALL = _CURRENT.order_by(Price.id)
+
+
+def get_price_book(connection: Connection, currency: str) -> PriceBook:
+    """Every recurring price that is current in a currency: one statement (C4)."""
+    plans: dict[tuple[str, str, str], PriceOf] = {}
+    add_ons: dict[tuple[str, str, str, str], PriceOf] = {}
+    for row in connection.execute(_BOOK, {"currency": currency}):
+        price_id, minor, interval, plan_product, plan, add_on_product, add_on, package = row
+        found = PriceOf(price_id, Money(minor, currency))
+        if plan is not None:
+            plans[plan_product, plan, interval] = found
+        else:
+            add_ons[add_on_product, add_on, package, interval] = found
+    return PriceBook(currency, plans, add_ons)
 
 
 def get_plan_price(

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, true
+from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all
 from portal.domain.money import Money
-from portal.domain.periods import Interval, Period
+from portal.domain.periods import Interval, Period, local_date
 from portal.domain.periods import Term as DatedTerm
 from portal.domain.renewals import carry_forward
-from portal.domain.subscriptions import ItemState, SubscriptionState
+from portal.domain.subscriptions import (
+    ChangeKind,
+    ItemState,
+    SubscriptionState,
+    WaitingChange,
+    with_changes,
+)
 from portal.models import (
+    WAITING_CHANGE,
+    Account,
     AddOn,
     Assignment,
     BillingPeriod,
@@ -32,8 +41,8 @@ from portal.models import (
 )
 
 __all__ = [
-    "Holder", "SubscriptionRow", "list_holders",
-    "list_item_holders", "list_subscription_rows", "list_subscription_states",
+    "Holder", "SubscriptionRow", "list_item_holders", "list_subscription_rows", "list_subscription_states", "read_states",
+    "select_states",
 ]  # fmt: skip
 
 
@@ -65,110 +74,81 @@ _ASSIGNED = (
     .correlate(SubscriptionItem)
     .scalar_subquery()
 )
-_WAITING = (
-    select(func.coalesce(func.sum(ScheduledChange.delta), 0))
-    .where(
-        # What the index of waiting changes begins with: without it all accounts' would be read.
-        ScheduledChange.subscription_id == SubscriptionItem.subscription_id,
-        ScheduledChange.item_id == SubscriptionItem.id,
-        ScheduledChange.kind == "seats",
-        ScheduledChange.status == "waiting",
-        ScheduledChange.effective_on == BillingPeriod.ends_on,
-    )
-    .correlate(SubscriptionItem, BillingPeriod)
-    .scalar_subquery()
-)
-_STATES = (
-    select(
-        Subscription.id,
-        Product.key,
-        Subscription.status,
-        Subscription.started_on,
-        Subscription.trial_ends_on,
-        Term.interval,
-        BillingPeriod.starts_on,
-        BillingPeriod.ends_on,
-        SubscriptionItem.id,
-        SubscriptionItem.kind,
-        Plan.key,
-        AddOn.key,
-        AddOn.package_key,
-        SubscriptionItem.per_seat,
-        SubscriptionItem.quantity,
-        _ASSIGNED,
-        Price.unit_minor,
-        Price.currency,
-        Price.id,
-        _WAITING,
-        Term.first_year,
-        Term.first_month,
-        Subscription.anchor_day,
-    )
-    .select_from(Subscription)
-    .join(Product, Product.id == Subscription.product_id)
-    .join(
-        SubscriptionItem,
-        and_(
-            SubscriptionItem.subscription_id == Subscription.id,
-            SubscriptionItem.removed_at.is_(None),
-        ),
-    )
-    .outerjoin(Plan, Plan.id == SubscriptionItem.plan_id)
-    .outerjoin(AddOn, AddOn.id == SubscriptionItem.add_on_id)
-    .outerjoin(Price, Price.id == SubscriptionItem.price_id)
-    .outerjoin(
-        BillingPeriod,
-        and_(BillingPeriod.subscription_id == Subscription.id, BillingPeriod.is_current),
-    )
-    .outerjoin(Term, Term.id == BillingPeriod.term_id)
-    .where(Subscription.account_id == bindparam("account_id"), Subscription.status != "ended")
-    .order_by(Subscription.id, SubscriptionItem.kind.desc(), SubscriptionItem.id)
-)
 
-# The first holders of each plan, however many there are: read in the order of an index, up to the
-# limit. PostgreSQL does that with a lateral join, which SQLite does not have; SQLite does it with a
-# correlated IN, which PostgreSQL would answer by reading the whole table.
-_FIRST = (
-    select(Assignment.id, Assignment.item_id, Assignment.member_id, Assignment.assigned_at)
-    .where(Assignment.item_id == SubscriptionItem.id, Assignment.freed_at.is_(None))
-    .order_by(Assignment.assigned_at, Assignment.id)
-    .limit(bindparam("first"))
-    .correlate(SubscriptionItem)
+# One row an item and waiting change: there are few of both, and a page reads them in one statement.
+_STATE_COLUMNS = (
+    Subscription.id,
+    Product.key,
+    Subscription.status,
+    Subscription.started_on,
+    Subscription.trial_ends_on,
+    Subscription.overhang,
+    BillingPeriod.starts_on,
+    BillingPeriod.ends_on,
+    BillingPeriod.number,
+    Term.interval,
+    Term.first_year,
+    Term.first_month,
+    Subscription.anchor_day,
+    Account.time_zone,
+    SubscriptionItem.id,
+    SubscriptionItem.kind,
+    Plan.key,
+    AddOn.key,
+    AddOn.package_key,
+    SubscriptionItem.per_seat,
+    SubscriptionItem.quantity,
+    _ASSIGNED,
+    Price.unit_minor,
+    Price.currency,
+    Price.id,
+    ScheduledChange.id,
+    ScheduledChange.kind,
+    ScheduledChange.item_id,
+    ScheduledChange.delta,
+    ScheduledChange.target,
+    ScheduledChange.effective_on,
+    ScheduledChange.asked_at,
 )
+_FIRST_OF_ITEM, _FIRST_OF_CHANGE = 14, 25  # where they begin in a row
 
 
-def _holders_of_plans(held: Any, condition: Any) -> Any:
-    """The holders in `held`, a table of assignments that is joined on `condition`."""
+def select_states(*conditions: Any) -> Select[Any]:
+    """The statement whose rows `read_states` understands, for the subscriptions of `conditions`."""
     return (
-        select(
-            held.c.item_id,
-            held.c.member_id,
-            Person.name,
-            Person.email,
-            Member.role,
-            Member.status,
-            held.c.assigned_at,
-        )
+        select(*_STATE_COLUMNS)
         .select_from(Subscription)
-        .join(SubscriptionItem, SubscriptionItem.subscription_id == Subscription.id)
-        .join(held, condition)
-        .join(Member, Member.id == held.c.member_id)
-        .join(Person, Person.id == Member.person_id)
-        .where(
-            Subscription.account_id == bindparam("account_id"),
-            Subscription.status != "ended",
-            SubscriptionItem.kind == "plan",
-            SubscriptionItem.removed_at.is_(None),
+        .join(Account, Account.id == Subscription.account_id)
+        .join(Product, Product.id == Subscription.product_id)
+        .join(
+            SubscriptionItem,
+            and_(
+                SubscriptionItem.subscription_id == Subscription.id,
+                SubscriptionItem.removed_at.is_(None),
+            ),
         )
-        .order_by(held.c.item_id, held.c.assigned_at, held.c.id)
+        .outerjoin(Plan, Plan.id == SubscriptionItem.plan_id)
+        .outerjoin(AddOn, AddOn.id == SubscriptionItem.add_on_id)
+        .outerjoin(Price, Price.id == SubscriptionItem.price_id)
+        .outerjoin(
+            BillingPeriod,
+            and_(BillingPeriod.subscription_id == Subscription.id, BillingPeriod.is_current),
+        )
+        .outerjoin(Term, Term.id == BillingPeriod.term_id)
+        .outerjoin(
+            ScheduledChange,
+            and_(ScheduledChange.subscription_id == Subscription.id, WAITING_CHANGE),
+        )
+        .where(*conditions)
+        .order_by(
+            Subscription.id, SubscriptionItem.kind.desc(), SubscriptionItem.id, ScheduledChange.id
+        )
     )
 
 
-_HELD = Assignment.__table__.alias("held")
-_HOLDERS = {
-    "postgresql": _holders_of_plans(_FIRST.lateral("held"), true()),
-    "sqlite": _holders_of_plans(_HELD, _HELD.c.id.in_(_FIRST.with_only_columns(Assignment.id))),
-}
+_STATES = select_states(
+    Subscription.account_id == bindparam("account_id"), Subscription.status != "ended"
+)
 
 _ITEM_HOLDERS = (
     select(
@@ -201,10 +181,11 @@ def list_subscription_rows(
     With `on`, the account's local day, as they are once the renewals due by then have run: a page
     shows the present period also where the worker is late (P3).
     """
-    rows = fetch_all(connection, _STATES, account_id=account_id)
-    return tuple(
-        _subscription(list(group), on) for _, group in groupby(rows, key=lambda row: row[0])
-    )
+    rows = read_states(fetch_all(connection, _STATES, account_id=account_id))
+    if on is None:
+        return rows
+    carried = (replace(row, state=carry_forward(row.state, on)) for row in rows)
+    return tuple(row for row in carried if row.state.status != "ended")
 
 
 def list_subscription_states(
@@ -212,15 +193,6 @@ def list_subscription_states(
 ) -> tuple[SubscriptionState, ...]:
     """The same, as the rules see them."""
     return tuple(row.state for row in list_subscription_rows(connection, account_id, on))
-
-
-def list_holders(connection: Connection, account_id: int, first: int) -> dict[int, list[Holder]]:
-    """The `first` people that hold each plan's licences, by item id, longest first."""
-    found: dict[int, list[Holder]] = {}
-    statement = _HOLDERS[connection.dialect.name]
-    for row in fetch_all(connection, statement, account_id=account_id, first=first):
-        found.setdefault(row[0], []).append(Holder(*row))
-    return found
 
 
 def list_item_holders(
@@ -238,35 +210,64 @@ def list_item_holders(
     return [Holder(*row) for row in rows]
 
 
-def _subscription(rows: list[Any], on: date | None) -> SubscriptionRow:
-    first = rows[0]
-    period = Period(first[6], first[7]) if first[6] is not None else None
+def read_states(rows: Iterable[Any]) -> tuple[SubscriptionRow, ...]:
+    """The subscriptions that rows of `select_states` tell, in their order."""
+    return tuple(_subscription(list(group)) for _, group in groupby(rows, key=_subscription_id))
+
+
+def _subscription_id(row: Any) -> int:
+    return int(row[0])
+
+
+def _subscription(rows: list[Any]) -> SubscriptionRow:
+    (key, product, status, started_on, trial_ends_on, overhang, starts_on, ends_on, number,
+     interval, first_year, first_month, anchor_day, time_zone) = rows[0][:_FIRST_OF_ITEM]  # fmt: skip
+    has_periods = starts_on is not None
     state = SubscriptionState(
-        subscription_id=first[0],
-        product_key=first[1],
-        status=first[2],
-        interval=Interval(first[5]) if first[5] is not None else None,
-        period=period,
-        items=tuple(_item(row) for row in rows),
+        subscription_id=key,
+        product_key=product,
+        status=status,
+        interval=Interval(interval) if has_periods else None,
+        period=Period(starts_on, ends_on) if has_periods else None,
+        items=tuple({row[_FIRST_OF_ITEM]: _item(row) for row in rows}.values()),
+        term=DatedTerm(Interval(interval), first_year, first_month, anchor_day)
+        if has_periods
+        else None,
+        number=number,
+        overhang=overhang,
     )
-    if on is not None and period is not None:
-        assert state.interval is not None
-        term = DatedTerm(state.interval, first[20], first[21], first[22])
-        state = carry_forward(state, term, on)
-    return SubscriptionRow(state, started_on=first[3], trial_ends_on=first[4])
+    if rows[0][_FIRST_OF_CHANGE] is not None:
+        first_item = rows[0][_FIRST_OF_ITEM]
+        changes = [_change(row, time_zone) for row in rows if row[_FIRST_OF_ITEM] == first_item]
+        state = with_changes(state, changes)
+    return SubscriptionRow(state, started_on=started_on, trial_ends_on=trial_ends_on)
 
 
 def _item(row: Any) -> ItemState:
+    (key, kind, plan, add_on, package, per_seat, quantity, assigned, minor, currency,
+     price_id) = row[_FIRST_OF_ITEM:_FIRST_OF_CHANGE]  # fmt: skip
     return ItemState(
-        item_id=row[8],
-        kind=row[9],
-        plan_key=row[10],
-        add_on_key=row[11],
-        package_key=row[12],
-        per_seat=row[13],
-        quantity=row[14],
-        assigned=row[15],
-        unit_price=Money(row[16], row[17]) if row[16] is not None else None,
-        price_id=row[18],
-        waiting_delta=row[19] or 0,
+        item_id=key,
+        kind=kind,
+        plan_key=plan,
+        add_on_key=add_on,
+        package_key=package,
+        per_seat=per_seat,
+        quantity=quantity,
+        assigned=assigned,
+        unit_price=Money(minor, currency) if minor is not None else None,
+        price_id=price_id,
+    )
+
+
+def _change(row: Any, time_zone: str) -> WaitingChange:
+    key, kind, item_id, delta, target, effective_on, asked_at = row[_FIRST_OF_CHANGE:]
+    return WaitingChange(
+        id=key,
+        kind=ChangeKind(kind),
+        item_id=item_id,
+        delta=delta,
+        target=target or {},
+        effective_on=effective_on,
+        asked_on=local_date(asked_at, time_zone),
     )

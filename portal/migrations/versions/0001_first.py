@@ -243,6 +243,7 @@ def upgrade() -> None:
         sa.Column("vat_number", sa.String(length=40), nullable=True),
         sa.Column("vat_status", sa.String(length=40), nullable=False),
         sa.Column("vat_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("billing_contact", sa.String(length=200), nullable=False),
         sa.Column("billing_email", sa.String(length=254), nullable=False),
         sa.Column("invoice_recipients", sa.JSON(), nullable=False),
         sa.Column("purchase_order", sa.String(length=200), nullable=False),
@@ -306,12 +307,12 @@ def upgrade() -> None:
         "uq_price_current",
         "price",
         [
+            "currency",
             sa.literal_column("coalesce(plan_id, 0)"),
             sa.literal_column("coalesce(add_on_id, 0)"),
             sa.literal_column("coalesce(credit_pack_key, '')"),
             sa.literal_column("coalesce(service_package_key, '')"),
             "interval",
-            "currency",
         ],
         unique=True,
         sqlite_where=sa.text("retired_at IS NULL"),
@@ -430,6 +431,7 @@ def upgrade() -> None:
         sa.Column(
             "invited_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("invited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deactivated_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "role IN ('admin', 'billing_admin', 'member')", name=op.f("ck_member_role")
@@ -615,6 +617,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_subscription_account_id", "subscription", ["account_id"], unique=False)
     op.create_index(
+        "ix_subscription_overhang",
+        "subscription",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("overhang > 0"),
+        postgresql_where=sa.text("overhang > 0"),
+    )
+    op.create_index(
+        "ix_subscription_parked",
+        "subscription",
+        ["parked_at"],
+        unique=False,
+        sqlite_where=sa.text("parked_at IS NOT NULL"),
+        postgresql_where=sa.text("parked_at IS NOT NULL"),
+    )
+    op.create_index(
         "uq_subscription_live",
         "subscription",
         ["account_id", "product_id"],
@@ -662,7 +680,10 @@ def upgrade() -> None:
         ),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("answer", sa.String(length=20), nullable=True),
-        sa.CheckConstraint("answer IN ('given', 'refused')", name=op.f("ck_consent_answer")),
+        sa.Column("details", sa.JSON(), nullable=True),
+        sa.CheckConstraint(
+            "answer IN ('given', 'refused', 'withdrawn')", name=op.f("ck_consent_answer")
+        ),
         sa.CheckConstraint(
             "subject IN ('deactivation', 'admin_rights')", name=op.f("ck_consent_subject")
         ),
@@ -1205,6 +1226,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scheduled_change")),
     )
     op.create_index(
+        "ix_scheduled_change_due",
+        "scheduled_change",
+        ["effective_on"],
+        unique=False,
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
+    op.create_index(
         op.f("ix_scheduled_change_subscription_id"),
         "scheduled_change",
         ["subscription_id"],
@@ -1382,7 +1411,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_billing_period_due",
         "billing_period",
-        ["ends_on"],
+        ["ends_on", "id"],
         unique=False,
         sqlite_where=sa.text("is_current"),
         postgresql_where=sa.text("is_current"),

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 from portal.domain.money import Money
-from portal.domain.periods import Interval, Period
-from portal.domain.subscriptions import ItemState, SubscriptionState
+from portal.domain.periods import Interval, Period, Term
+from portal.domain.subscriptions import (
+    ChangeKind,
+    ItemState,
+    SubscriptionState,
+    WaitingChange,
+    with_changes,
+)
 
 QUARTER = Period(date(2026, 8, 31), date(2026, 11, 30))  # 91 days
 YEAR = Period(date(2026, 1, 1), date(2027, 1, 1))
@@ -50,6 +58,35 @@ def subscription(
     status: str = "active",
     interval: Interval | None = Interval.QUARTER,
     period: Period | None = QUARTER,
+    changes: Iterable[WaitingChange] = (),
 ) -> SubscriptionState:
-    """A quarterly subscription from 31 August to 29 November 2026; `number` is its id."""
-    return SubscriptionState(number, product, status, interval, period, tuple(items))
+    """A quarterly subscription from 31 August to 29 November 2026; `number` is its id.
+
+    An item's `waiting` is a reduction that waits for the renewal; `changes` wait as well.
+    """
+    term = None
+    if period is not None and interval is not None:
+        term = Term.opening_at(period.start, interval, max(period.start.day, period.end.day))
+        changes = (*changes, *(
+            waiting(100 + item.item_id, ChangeKind.SEATS, item_id=item.item_id,
+                    delta=item.waiting_delta, on=period.end)
+            for item in items if item.waiting_delta
+        ))  # fmt: skip
+    state = SubscriptionState(
+        number, product, status, interval, period, tuple(items), term, 1 if term else None
+    )
+    return with_changes(state, changes)
+
+
+def waiting(
+    change_id: int,
+    kind: ChangeKind,
+    *,
+    on: date,
+    item_id: int | None = None,
+    delta: int | None = None,
+    target: dict[str, Any] | None = None,
+    asked_on: date = date(2026, 9, 1),
+) -> WaitingChange:
+    """A change that waits for the renewal on `on`."""
+    return WaitingChange(change_id, kind, item_id, delta, target or {}, on, asked_on)

@@ -16,7 +16,7 @@ from portal.domain.catalogue_file import parse_catalogue
 from portal.domain.errors import Rejected
 from portal.domain.labels import label_of
 from portal.domain.periods import Interval
-from portal.domain.seats import MAXIMUM_SEATS, may_add_seats, plan_seat_increase
+from portal.domain.seats import MAXIMUM_SEATS, may_change_seats, plan_seat_increase
 from tests.unit.domain.buying import QUARTER, YEAR, add_on, eur, plan, subscription
 
 untimed = settings(deadline=None)
@@ -131,12 +131,12 @@ def test_who_may_add_seats_alone(
     catalogue: Catalogue, terms: str, status: str, reason: str | None
 ) -> None:
     state = subscription(plan(), status=status)
-    assert may_add_seats(state, state.plan_item, catalogue, terms) == reason
+    assert may_change_seats(state, state.plan_item, catalogue, terms) == reason
 
 
 def test_a_product_that_needs_help_is_not_changed_by_the_customer(catalogue: Catalogue) -> None:
     state = subscription(plan(key="analyst"), product="insights")
-    assert may_add_seats(state, state.plan_item, catalogue, "automatic") == "product_support"
+    assert may_change_seats(state, state.plan_item, catalogue, "automatic") == "product_support"
 
 
 def test_a_plan_or_an_add_on_may_need_help_where_its_product_does_not(
@@ -152,9 +152,9 @@ def test_a_plan_or_an_add_on_may_need_help_where_its_product_does_not(
     changed = replace(catalogue, products=products)
     extra = add_on(2, quantity=3)
     state = subscription(plan(), extra)
-    assert may_add_seats(state, state.plan_item, changed, "automatic") == "plan_support"
-    assert may_add_seats(state, extra, changed, "automatic") == "add_on_support"
-    assert may_add_seats(state, extra, catalogue, "automatic") is None
+    assert may_change_seats(state, state.plan_item, changed, "automatic") == "plan_support"
+    assert may_change_seats(state, extra, changed, "automatic") == "add_on_support"
+    assert may_change_seats(state, extra, catalogue, "automatic") is None
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_what_is_sold_has_a_name_and_a_key_that_left_the_file_shows_itself(
 def test_a_flat_add_on_and_a_free_item_have_no_seats_to_add(catalogue: Catalogue) -> None:
     flat, free = add_on(2, per_seat=False), plan(1, unit=None)
     state = subscription(free, flat)
-    assert may_add_seats(state, flat, catalogue, "automatic") == "not_per_seat"
-    assert may_add_seats(state, free, catalogue, "automatic") == "not_per_seat"
+    assert may_change_seats(state, flat, catalogue, "automatic") == "not_per_seat"
+    assert may_change_seats(state, free, catalogue, "automatic") == "not_per_seat"
 
 
 def test_S9_free_seats_are_never_below_zero() -> None:

@@ -1,0 +1,178 @@
+"""Writing changes that wait for a renewal, and taking them back (S3, S5, C1, C2, C3).
+
+What is written was decided by `portal.domain.changes`; the services of single activities
+(seat_removal, plan_changes, cancelling …) call the two functions here and add their own mails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.changes import PlannedChange, plan_undo
+from portal.domain.errors import DomainError
+from portal.domain.periods import local_date
+from portal.domain.subscriptions import ChangeKind, SubscriptionState, WaitingChange
+from portal.models import Account, ScheduledChange
+from portal.queries.subscriptions import list_subscription_states
+from portal.services.audit import Actor, record
+from portal.services.cancellation_mails import confirm_undo
+from portal.services.locks import lock_account
+from portal.services.renewal_reissue import reissue_renewal
+from portal.services.renewals import renew_due_of_account
+
+__all__ = ["Opened", "open_subscription", "schedule_change", "undo_change"]
+
+_ASKED = {
+    ChangeKind.SEATS: "reduction_asked",
+    ChangeKind.PLAN: "plan_change_asked",
+    ChangeKind.PERIOD: "period_change_asked",
+    ChangeKind.ADD_ON: "add_on_change_asked",
+    ChangeKind.CANCEL: "cancellation_asked",
+}
+_UNDONE = {
+    ChangeKind.SEATS: "reduction_undone",
+    ChangeKind.PLAN: "plan_change_undone",
+    ChangeKind.PERIOD: "period_change_undone",
+    ChangeKind.ADD_ON: "add_on_change_undone",
+    ChangeKind.CANCEL: "cancellation_undone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A subscription to be changed: its account is locked, its due renewals have run (P3)."""
+
+    account: Account
+    state: SubscriptionState
+    today: date
+    catalogue: Catalogue
+
+
+def open_subscription(
+    session: Session, account_id: int, subscription_id: int, *, catalogue: Catalogue, now: datetime
+) -> Opened:
+    """Lock the account, run what is due, and read the subscription as of today.
+
+    DomainError `subscription_unknown` (also for another account's, and for one that has ended).
+    """
+    account = lock_account(session, account_id)
+    renew_due_of_account(session, account, catalogue=catalogue, now=now)
+    for state in list_subscription_states(session.connection(), account_id):
+        if state.subscription_id == subscription_id:
+            return Opened(account, state, local_date(now, account.time_zone), catalogue)
+    raise DomainError("subscription_unknown")
+
+
+def schedule_change(
+    session: Session,
+    opened: Opened,
+    planned: PlannedChange,
+    *,
+    actor: Actor,
+    now: datetime,
+    asked_at: datetime | None = None,
+) -> ScheduledChange:
+    """Write a planned change, in place of those it replaces, with its audit event.
+
+    `asked_at` is the instant that counts for the notice where it is not now: a bank-transfer
+    customer's request was sent earlier (S4).
+    """
+    state = opened.state
+    _end(session, planned.replaces, "replaced", now)
+    row = ScheduledChange(
+        subscription_id=state.subscription_id,
+        item_id=planned.item_id,
+        kind=planned.kind.value,
+        delta=planned.delta,
+        target=dict(planned.target),
+        effective_on=planned.time.effective_on,
+        status="waiting",
+        asked_at=asked_at or now,
+        asked_by_id=actor.person_id,
+    )
+    session.add(row)
+    session.flush()
+    record(session, _ASKED[planned.kind], actor=actor, now=now, account_id=opened.account.id,
+           subject=state.product_key,
+           old=_facts(state, planned.replaces[-1]) if planned.replaces else None,
+           new=_facts(state, WaitingChange(row.id, planned.kind, planned.item_id, planned.delta,
+                                           planned.target, planned.time.effective_on,
+                                           planned.time.asked_on)))  # fmt: skip
+    session.flush()
+    reissue_renewal(
+        session, opened.account, state, catalogue=opened.catalogue, actor=actor, now=now
+    )
+    return row
+
+
+def undo_change(
+    session: Session,
+    account_id: int,
+    change_id: int,
+    *,
+    catalogue: Catalogue,
+    actor: Actor,
+    now: datetime,
+) -> WaitingChange:
+    """Take back a change that waits: what was there before it stays, exactly (S5).
+
+    DomainError `change_unknown`: it does not wait (any more), or belongs to another account.
+    """
+    account = lock_account(session, account_id)
+    renew_due_of_account(session, account, catalogue=catalogue, now=now)
+    for state in list_subscription_states(session.connection(), account_id):
+        if state.change(change_id) is not None:
+            break
+    else:
+        raise DomainError("change_unknown")
+    undo = plan_undo(state, change_id, catalogue.policy.change_notice_days)
+    _end(session, (undo.change,), "undone", now)
+    for later in undo.retimed:
+        session.execute(
+            update(ScheduledChange)
+            .where(ScheduledChange.id == later.id)
+            .values(effective_on=later.effective_on)
+            .execution_options(synchronize_session=False)
+        )
+    record(session, _UNDONE[undo.change.kind], actor=actor, now=now, account_id=account_id,
+           subject=state.product_key, old=_facts(state, undo.change))  # fmt: skip
+    session.flush()
+    reissue_renewal(session, account, state, catalogue=catalogue, actor=actor, now=now)
+    if undo.change.kind is ChangeKind.CANCEL and state.period is not None:
+        confirm_undo(
+            session, account, product_key=state.product_key,
+            subscription_id=state.subscription_id, change_id=change_id,
+            today=local_date(now, account.time_zone), renews_on=state.period.end,
+            catalogue=catalogue, actor=actor, now=now,
+        )  # fmt: skip
+    return undo.change
+
+
+def _end(session: Session, changes: tuple[WaitingChange, ...], status: str, now: datetime) -> None:
+    if changes:
+        session.execute(
+            update(ScheduledChange)
+            .where(ScheduledChange.id.in_([change.id for change in changes]))
+            .values(status=status, settled_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _facts(state: SubscriptionState, change: WaitingChange) -> dict[str, Any]:
+    """What the activity page tells of a change: values that mean something to a reader."""
+    facts: dict[str, Any] = {"effective_on": change.effective_on.isoformat()}
+    if change.item_id is not None:
+        facts["item_id"] = change.item_id
+    item = state.item(change.item_id)
+    if change.kind is ChangeKind.SEATS and item is not None:
+        facts["seats"] = item.quantity + (change.delta or 0)
+    for key in ("plan", "package", "interval", "reason", "comment"):
+        if change.target.get(key):
+            facts[key] = change.target[key]
+    return facts
