@@ -10,25 +10,38 @@ reader of PostgreSQL pays for no BEGIN and no ROLLBACK, and none of both for swi
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from time import monotonic
 from typing import Any, cast
 
-from sqlalchemy import Engine, Executable, event
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Engine,
+    Executable,
+    Text,
+    TypeDecorator,
+    bindparam,
+    event,
+)
 from sqlalchemy.engine import Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 from portal.extensions import db
 
 __all__ = [
-    "Transaction", "engine_options", "fetch_all", "fetch_first", "prepare_engine", "reading",
-    "transaction",
+    "Transaction", "among", "engine_options", "fetch_all", "fetch_first", "prepare_engine", "reading",
+    "snapshot", "transaction",
 ]  # fmt: skip
 
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -138,6 +151,20 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
+def snapshot() -> Iterator[Connection]:
+    """As `reading`, but all its statements see one moment: for what is read in many of them."""
+    with reading() as connection:
+        if connection.dialect.name != "postgresql":  # SQLite's readers have one anyway
+            yield connection
+            return
+        connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+
+@contextmanager
 def transaction() -> Iterator[Session]:
     """The one write transaction of a request's or a job's edge: commits at the end, or nothing."""
     session = Session(db.engine, autoflush=False, expire_on_commit=False)
@@ -149,6 +176,54 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         session.close()
+
+
+class _IdList(TypeDecorator[Any]):
+    """Many row ids as one value: an array, or JSON where there is none."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """PostgreSQL has arrays."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(ARRAY(BigInteger))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """The ids as the database takes them."""
+        return list(value) if dialect.name == "postgresql" else json.dumps(list(value))
+
+
+def among(column: Any, name: str = "ids", ids: Collection[int] | None = None) -> Any:
+    """Whether an id is one of `ids`, or of those given for `name` at the execution.
+
+    One value however many they are: a parameter each, as `in_` has them, costs far more.
+    """
+    if ids is None:
+        return _Among(column, bindparam(name, type_=_IdList))
+    return _Among(column, bindparam(name, list(ids), type_=_IdList, unique=True))
+
+
+class _Among(FunctionElement[Any]):
+    """`column = ANY (ids)`, as each database says it."""
+
+    # Not Boolean: SQLite's would read `(… IN …) = 1`, which no index answers.
+    type = NullType()
+    inherit_cache = True
+
+
+@compiles(_Among, "postgresql")
+def _any_of(element: Any, compiler: Any, **options: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **options)} = ANY ({compiler.process(ids, **options)})"
+
+
+@compiles(_Among, "sqlite")
+def _in_json(element: Any, compiler: Any, **options: Any) -> str:
+    column, ids = element.clauses
+    listed = f"json_each({compiler.process(ids, **options)})"
+    return f"{compiler.process(column, **options)} IN (SELECT value FROM {listed})"  # noqa: S608  # bound
 
 
 def fetch_all(connection: Connection, statement: Executable, **values: object) -> list[Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ __all__ = ["JOBS", "PERIODIC", "JobKind", "enqueue_periodic", "register", "regis
            "slot_of"]  # fmt: skip
 
 FreeJob = Callable[[Parts, Mapping[str, Any], datetime], None]
+_Free = TypeVar("_Free", bound=FreeJob)
 TransactionalJob = Callable[[Session, Parts, Mapping[str, Any], datetime], None]
 
 
@@ -37,10 +38,10 @@ JOBS: dict[str, JobKind] = {}
 PERIODIC: dict[str, timedelta] = {}
 
 
-def register(kind: str, *, every: timedelta | None = None) -> Callable[[FreeJob], FreeJob]:
+def register(kind: str, *, every: timedelta | None = None) -> Callable[[_Free], _Free]:
     """Register a free job `(parts, payload, now)`; with `every` it runs periodically."""
 
-    def add(function: FreeJob) -> FreeJob:
+    def add(function: _Free) -> _Free:
         _add(kind, JobKind(free=function), every)
         return function
 

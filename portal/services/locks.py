@@ -7,12 +7,15 @@ so two services never wait for each other.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.db import among
 from portal.models import Account
 
-__all__ = ["lock_account"]
+__all__ = ["lock_account", "lock_accounts"]
 
 
 def lock_account(session: Session, account_id: int) -> Account:
@@ -24,3 +27,13 @@ def lock_account(session: Session, account_id: int) -> Account:
     return session.scalars(
         select(Account).where(Account.id == account_id).with_for_update(key_share=True)
     ).one()
+
+
+def lock_accounts(session: Session, account_ids: Collection[int], *, wait: bool) -> set[int]:
+    """Lock many accounts, in the order of their ids; which of them are ours now.
+
+    Without `wait` those that somebody else holds are left out: several workers share the work.
+    """
+    query = select(Account.id).where(among(Account.id, ids=account_ids)).order_by(Account.id)
+    locked = session.scalars(query.with_for_update(key_share=True, skip_locked=not wait))
+    return set(locked)

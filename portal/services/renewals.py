@@ -1,83 +1,190 @@
-"""Carrying subscriptions from period to period: invoice, next period, charge (P1, P2, P3, I3).
+"""Carrying subscriptions from period to period, in batches: P1, P2, P3, S6, C2, I3.
 
-All or nothing per subscription: whoever calls commits. A worker that was down catches up each
-period exactly once, because the database holds one row a period and one current period each.
+A renewal is all or nothing per subscription: whoever calls commits. Many are loaded with few
+statements, each is decided by the plan that its preview shows, all are written in bulk; a single
+renewal is a batch of one. A worker that was down catches up each period exactly once, because the
+database holds one row a period and one current period each, under the account's lock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select, text, tuple_
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, aliased
 
+from portal.db import fetch_all
 from portal.domain.catalogue import Catalogue
-from portal.domain.labels import item_label
-from portal.domain.periods import Interval, Term, local_date
-from portal.domain.pricing import decide_vendor_tax, document_totals
-from portal.domain.renewals import Renewal, is_invoiced_by, plan_renewal
-from portal.domain.subscriptions import SubscriptionState
-from portal.models import Account, BillingPeriod, Invoice, PaymentMethod, Subscription
-from portal.models import Term as TermRow
-from portal.queries.quotes import get_account_buying
+from portal.domain.errors import DomainError
+from portal.domain.periods import local_date
+from portal.domain.renewals import is_invoiced_by
+from portal.models import (
+    Account,
+    Assignment,
+    BillingPeriod,
+    Member,
+    ScheduledChange,
+    Subscription,
+    SubscriptionItem,
+)
 from portal.queries.subscriptions import list_subscription_states
-from portal.services.attempts import reserve_attempt
-from portal.services.audit import SYSTEM, record
-from portal.services.invoicing import DraftLine, issue_invoice
-from portal.services.locks import lock_account
-from portal.services.outbox import open_desk_task
-from portal.services.snapshots import buyer_snapshot, tax_snapshot
+from portal.services.locks import lock_accounts
+from portal.services.renewal_loading import load_renewing
+from portal.services.renewal_parking import RETRY_PARKED, park, unpark
+from portal.services.renewal_planning import Planner, Step
+from portal.services.renewal_writing import write_steps
+from portal.services.surplus_freeing import free_surplus
 
-__all__ = [
-    "DueSubscription", "list_due", "park", "renew_due_of_account", "renew_subscription",
-]  # fmt: skip
+__all__ = ["START", "BatchResult", "Due", "Place", "list_due", "park", "renew_batch",
+           "renew_due_of_account", "renew_subscription"]  # fmt: skip
 
-# The local date may be up to 14 hours ahead of UTC's; the exact day is checked under the lock.
+# The local date may be up to 14 hours ahead of UTC's; the exact day is checked for each.
 _DATE_LINE = timedelta(days=1)
-# A parked subscription is tried again: what was wrong may have been put right meanwhile.
-RETRY_PARKED = timedelta(hours=1)
+
+Place = tuple[date, int]
+"""How far the due ones were listed: a period's last day and its id."""
+START: Place = (date.min, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class DueSubscription:
-    """A subscription that may have something due."""
+class Due:
+    """A subscription that has something due: its renewal, or the invoice ahead of it."""
 
     account_id: int
     subscription_id: int
 
 
-def list_due(
-    session: Session, *, notice_days: int, now: datetime, after: int = 0, limit: int = 200
-) -> list[DueSubscription]:
-    """Subscriptions with ids above `after` that may renew or be invoiced; the exact day is local."""
-    horizon = now.date() + _DATE_LINE
-    following = aliased(BillingPeriod)
-    rows = session.execute(
-        select(Subscription.account_id, Subscription.id)
-        .join(BillingPeriod, BillingPeriod.subscription_id == Subscription.id)
-        .join(Account, Account.id == Subscription.account_id)
-        .where(
-            BillingPeriod.is_current,
-            Subscription.status == "active",
-            Subscription.parked_at.is_(None) | (Subscription.parked_at < now - RETRY_PARKED),
-            Subscription.id > after,
-            (BillingPeriod.ends_on <= horizon)
-            | (
-                (Account.payment_terms == "bank_transfer")
-                & (BillingPeriod.ends_on <= horizon + timedelta(days=notice_days))
-                & ~select(following.id)
-                .where(
-                    following.subscription_id == Subscription.id,
-                    following.starts_on == BillingPeriod.ends_on,
-                )
-                .exists()
-            ),
-        )
-        .order_by(Subscription.id)
-        .limit(limit)
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a batch: `done` steps, `skipped` because somebody else holds the account,
+    `parked` with the errors that kept them from being renewed."""
+
+    done: int
+    skipped: int
+    parked: tuple[tuple[Due, Exception], ...]
+
+
+# A page of the index of what ends first, and what belongs to it: as cheap with a million others.
+_PAGE = (
+    select(BillingPeriod.ends_on, BillingPeriod.id, BillingPeriod.subscription_id)
+    .where(
+        # Written out, so that SQLite sees that the partial index of the current periods holds it.
+        text("billing_period.is_current"),
+        BillingPeriod.ends_on <= bindparam("ahead"),
+        tuple_(BillingPeriod.ends_on, BillingPeriod.id)
+        > tuple_(bindparam("after_day"), bindparam("after_id")),
     )
-    return [DueSubscription(*row) for row in rows]
+    .order_by(BillingPeriod.ends_on, BillingPeriod.id)
+    .limit(bindparam("limit"))
+    .subquery("page")
+)
+_FOLLOWING = aliased(BillingPeriod)
+_DUE = (
+    select(
+        _PAGE.c.ends_on,
+        _PAGE.c.id,
+        Subscription.account_id,
+        Subscription.id,
+        Subscription.status,
+        Subscription.parked_at,
+        Account.time_zone,
+        Account.payment_terms,
+        _FOLLOWING.id,
+    )
+    .select_from(_PAGE)
+    .join(Subscription, Subscription.id == _PAGE.c.subscription_id)
+    .join(Account, Account.id == Subscription.account_id)
+    .outerjoin(
+        _FOLLOWING,
+        and_(
+            _FOLLOWING.subscription_id == _PAGE.c.subscription_id,
+            _FOLLOWING.starts_on == _PAGE.c.ends_on,
+        ),
+    )
+    .order_by(_PAGE.c.ends_on, _PAGE.c.id)
+)
+
+
+def list_due(
+    connection: Connection, *, notice_days: int, now: datetime, after: Place, limit: int
+) -> tuple[list[Due], Place | None]:
+    """What is due beyond `after`, the longest due first, and how far it was looked; None at the end.
+
+    `limit` periods are looked at. The days are local (P3), and only a bank transfer has something
+    due before the renewal itself (I3), so that a page may hold little or nothing.
+    """
+    rows = fetch_all(
+        connection,
+        _DUE,
+        ahead=now.date() + _DATE_LINE + timedelta(days=notice_days),
+        after_day=after[0],
+        after_id=after[1],
+        limit=limit,
+    )
+    if not rows:
+        return [], None
+    days: dict[str, date | None] = {}
+    found = []
+    for ends_on, _id, account_id, key, status, parked_at, time_zone, terms, following in rows:
+        if status != "active" or (parked_at is not None and parked_at > now - RETRY_PARKED):
+            continue
+        if time_zone not in days:
+            days[time_zone] = _today(now, time_zone)
+        today = days[time_zone]
+        # One whose day cannot be told is parked when it is planned.
+        if today is None or (
+            today >= ends_on
+            or (following is None and is_invoiced_by(ends_on, today, notice_days, terms))
+        ):
+            found.append(Due(account_id, key))
+    return found, (rows[-1][0], rows[-1][1])
+
+
+def _today(now: datetime, time_zone: str) -> date | None:
+    try:
+        return local_date(now, time_zone)
+    except DomainError:
+        return None
+
+
+def renew_batch(
+    session: Session, due: Sequence[Due], *, catalogue: Catalogue, now: datetime, wait: bool
+) -> BatchResult:
+    """One step for each of `due`: its next period is opened, or invoiced ahead; the caller commits.
+
+    Accounts that somebody else holds are left out, or waited for with `wait`. One that cannot be
+    planned is parked with its error; an error of the writing itself is raised, and whoever calls
+    finds the culprit by renewing one at a time.
+    """
+    session.flush()
+    ours = lock_accounts(session, {one.account_id for one in due}, wait=wait)
+    mine = {one.subscription_id: one for one in due if one.account_id in ours}
+    planner = Planner(catalogue, now)
+    steps: list[Step] = []
+    failed: list[tuple[Due, Exception]] = []
+    healthy: list[int] = []
+    for renewing in load_renewing(session, mine.keys()):
+        try:
+            step = planner.plan(renewing)
+        except Exception as error:  # whatever is wrong with one must not keep the others waiting
+            failed.append((mine[renewing.state.subscription_id], error))
+            continue
+        if renewing.parked:
+            healthy.append(renewing.state.subscription_id)
+        if step is not None:
+            steps.append(step)
+    write_steps(session, steps, catalogue=catalogue, now=now)
+    free_surplus(session, _late_surplus(steps), now=now)
+    unpark(session, healthy, now)
+    for one, found in failed:
+        park(session, one.account_id, one.subscription_id, found, now=now)
+    if steps or failed:
+        _forget(session)
+    return BatchResult(len(steps), len(due) - len(mine), tuple(failed))
 
 
 def renew_subscription(
@@ -88,211 +195,50 @@ def renew_subscription(
     catalogue: Catalogue,
     now: datetime,
 ) -> int:
-    """Do everything due for one subscription; how many periods were opened."""
-    account = lock_account(session, account_id)
-    opened = 0
-    while _step(session, account, subscription_id, catalogue, now):
-        opened += 1
-    subscription = session.get_one(Subscription, subscription_id)
-    if subscription.parked_at is not None:
-        subscription.parked_at, subscription.parked_error = None, None
-        session.flush()
-    return opened
+    """Do everything due for one subscription, parked or not; how many steps that were.
 
-
-def park(
-    session: Session, account_id: int, subscription_id: int, error: Exception, *, now: datetime
-) -> None:
-    """Put a subscription that cannot be renewed aside, with its error, before the operator."""
-    subscription = session.get_one(Subscription, subscription_id)
-    subscription.parked_at = now
-    subscription.parked_error = {"kind": type(error).__name__, "message": str(error)[:500]}
-    open_desk_task(session, "renewal_parked", dedupe_key=f"renewal_parked:{subscription_id}",
-                   details={"subscription_id": subscription_id,
-                            **subscription.parked_error},
-                   now=now, account_id=account_id)  # fmt: skip
-    session.flush()
+    One that cannot be renewed is parked (again).
+    """
+    due = [Due(account_id, subscription_id)]
+    steps = 0
+    while renew_batch(session, due, catalogue=catalogue, now=now, wait=True).done:
+        steps += 1
+    return steps
 
 
 def renew_due_of_account(
     session: Session, account: Account, *, catalogue: Catalogue, now: datetime
 ) -> None:
-    """Before a write: the account's subscriptions whose period has ended renew first (P3)."""
+    """Before a write: the account's subscriptions whose period has ended renew first (P3).
+
+    One that cannot be renewed is parked and stays as it is: the write may be what corrects it.
+    """
     today = local_date(now, account.time_zone)
-    for state in list_subscription_states(session.connection(), account.id):
-        if state.status == "active" and state.period is not None and state.period.end <= today:
-            renew_subscription(
-                session, account.id, state.subscription_id, catalogue=catalogue, now=now
-            )
+    due = [
+        Due(account.id, state.subscription_id)
+        for state in list_subscription_states(session.connection(), account.id)
+        if state.is_running and state.period is not None and state.period.end <= today
+    ]
+    while due:
+        result = renew_batch(session, due, catalogue=catalogue, now=now, wait=True)
+        if not result.done:
+            break
+        stuck = {one.subscription_id for one, _error in result.parked}
+        due = [one for one in due if one.subscription_id not in stuck]
 
 
-def _step(
-    session: Session, account: Account, subscription_id: int, catalogue: Catalogue, now: datetime
-) -> bool:
-    """Invoice and, on its day, open the next period; False where nothing more is due."""
-    states = list_subscription_states(session.connection(), account.id)
-    state = next((s for s in states if s.subscription_id == subscription_id), None)
-    if state is None or state.status != "active" or state.period is None:
-        return False
-    today = local_date(now, account.time_zone)
-    renewal_day = state.period.end
-    notice = catalogue.policy.change_notice_days
-    if not is_invoiced_by(renewal_day, today, notice, account.payment_terms):
-        return False
-    current = session.scalars(
-        select(BillingPeriod).where(
-            BillingPeriod.subscription_id == subscription_id, BillingPeriod.is_current
-        )
-    ).one()
-    following = session.scalars(
-        select(BillingPeriod).where(
-            BillingPeriod.subscription_id == subscription_id,
-            BillingPeriod.starts_on == renewal_day,
-        )
-    ).one_or_none()
-    if following is None:
-        following = _invoice_next(session, account, state, current, catalogue, now)
-    if today < renewal_day:
-        return False
-    _enter(session, account, current, following, state, now)
-    return True
+def _late_surplus(steps: Sequence[Step]) -> Collection[int]:
+    """Whose renewal day is over already: the surplus goes at once (S6)."""
+    return [step.subscription_id for step in steps if step.enters and step.late and step.overhang]
 
 
-def _invoice_next(
-    session: Session,
-    account: Account,
-    state: SubscriptionState,
-    current: BillingPeriod,
-    catalogue: Catalogue,
-    now: datetime,
-) -> BillingPeriod:
-    """Write the next period with its one renewal invoice, and reserve its charge."""
-    term_row = session.get_one(TermRow, current.term_id)
-    subscription = session.get_one(Subscription, state.subscription_id)
-    assert subscription.anchor_day is not None, "a subscription with periods has an anchor"
-    term = Term(
-        Interval(term_row.interval),
-        term_row.first_year,
-        term_row.first_month,
-        subscription.anchor_day,
-    )
-    renewal = plan_renewal(state, term, current.number)
-    invoice = _issue(session, account, state, renewal, catalogue, now) if renewal.lines else None
-    following = BillingPeriod(
-        subscription_id=state.subscription_id,
-        term_id=current.term_id,
-        number=renewal.number,
-        starts_on=renewal.period.start,
-        ends_on=renewal.period.end,
-        is_current=False,
-        renewal_invoice_id=invoice.id if invoice is not None else None,
-        opened_at=now,
-    )
-    session.add(following)
-    session.flush()
-    return following
+_WRITTEN: tuple[Any, ...] = (
+    Assignment, BillingPeriod, Member, ScheduledChange, Subscription, SubscriptionItem,
+)  # fmt: skip
 
 
-def _issue(
-    session: Session,
-    account: Account,
-    state: SubscriptionState,
-    renewal: Renewal,
-    catalogue: Catalogue,
-    now: datetime,
-) -> Invoice:
-    buyer = get_account_buying(session.connection(), account.id)
-    tax = decide_vendor_tax(catalogue.vendor, buyer.country, buyer.vat_number, buyer.vat_status)
-    totals = document_totals((line.net for line in renewal.lines), tax.rate, account.currency)
-    items = {item.item_id: item for item in state.items}
-    by_transfer = account.payment_terms == "bank_transfer"
-    free = totals.gross.is_zero
-    invoice = issue_invoice(
-        session,
-        account=account,
-        catalogue=catalogue,
-        kind="renewal",
-        lines=[
-            DraftLine(
-                kind=line.kind,
-                description=item_label(
-                    catalogue, state.product_key, items[line.item_id or 0], account.locale
-                ),
-                item_id=line.item_id,
-                quantity=line.quantity,
-                unit_minor=line.unit_price.minor,
-                discount_basis_points=0,
-                days_left=None,
-                days=None,
-                period_starts_on=renewal.period.start,
-                period_ends_on=renewal.period.end,
-                net_minor=line.net.minor,
-                tax_rate=str(tax.rate),
-            )
-            for line in renewal.lines
-        ],
-        net_minor=totals.net.minor,
-        tax_minor=totals.tax.minor,
-        tax=tax_snapshot(tax, totals),
-        buyer=buyer_snapshot(buyer),
-        status="paid" if free else "open",
-        now=now,
-        due_days=catalogue.policy.invoice_due_days if by_transfer else 0,
-        subscription_id=state.subscription_id,
-    )
-    record(session, "invoice_issued", actor=SYSTEM, now=now, account_id=account.id,
-           subject=invoice.number,
-           new={"gross_minor": invoice.gross_minor, "currency": invoice.currency})  # fmt: skip
-    if not by_transfer and not free:
-        _charge(session, account, invoice, now)
-    return invoice
-
-
-def _charge(session: Session, account: Account, invoice: Invoice, now: datetime) -> None:
-    """Reserve the charge of a renewal invoice; the worker makes it after the commit (M1)."""
-    method = session.scalars(
-        select(PaymentMethod).where(
-            PaymentMethod.account_id == account.id,
-            PaymentMethod.is_default,
-            PaymentMethod.removed_at.is_(None),
-        )
-    ).one_or_none()
-    if method is None:
-        open_desk_task(session, "no_payment_method", dedupe_key=f"no_method:{invoice.id}",
-                       details={"invoice": invoice.number}, now=now, account_id=account.id)  # fmt: skip
-        return
-    reserve_attempt(
-        session,
-        account_id=account.id,
-        invoice_id=invoice.id,
-        method=method,
-        amount_minor=invoice.gross_minor,
-        currency=invoice.currency,
-        key=f"pi:invoice-{invoice.id}:1",
-        now=now,
-        after=timedelta(),
-    )
-
-
-def _enter(
-    session: Session,
-    account: Account,
-    current: BillingPeriod,
-    following: BillingPeriod,
-    state: SubscriptionState,
-    now: datetime,
-) -> None:
-    """Close the old period and make the new one current: never a gap, never two (P2)."""
-    current.is_current = False
-    current.closed_at = now
-    session.flush()
-    following.is_current = True
-    record(session, "subscription_renewed", actor=SYSTEM, now=now, account_id=account.id,
-           subject=state.product_key,
-           old={"period": _dates(current.starts_on, current.ends_on)},
-           new={"period": _dates(following.starts_on, following.ends_on)})  # fmt: skip
-    session.flush()
-
-
-def _dates(start: date, end: date) -> list[str]:
-    return [start.isoformat(), end.isoformat()]
+def _forget(session: Session) -> None:
+    """The rows were written past the session: what it knows of them is read anew."""
+    for row in list(session.identity_map.values()):
+        if isinstance(row, _WRITTEN):
+            session.expire(row)

@@ -5,10 +5,12 @@ A line names the route's rule and never the address: addresses hold tokens and n
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import re
 import secrets
 import sys
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.config import Mode
 from portal.db import reading
+from portal.queries.parked import count_parked
 from portal.web.access import public
 from portal.web.signed_in import parts
 
@@ -126,6 +129,25 @@ def install(app: Flask) -> None:
     app.after_request(end)
 
 
+class _ParkedRenewals:
+    """What the database tells when it is asked for: not of this worker, but of all there is."""
+
+    def describe(self) -> list[Any]:
+        """Nothing is counted before somebody asks."""
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        """How many renewals stand still (`flask renewals parked` lists them)."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        with contextlib.suppress(SQLAlchemyError), reading() as connection:
+            yield GaugeMetricFamily(
+                "portal_parked_renewals",
+                "Subscriptions that could not be renewed and wait for an operator.",
+                value=count_parked(connection),
+            )
+
+
 def _prometheus(app: Flask) -> Any:
     import os
 
@@ -146,12 +168,16 @@ def _prometheus(app: Flask) -> Any:
         registry=registry, buckets=_BUCKETS,
     )  # fmt: skip
 
+    parked = CollectorRegistry()
+    parked.register(_ParkedRenewals())
+
     def page() -> Response:
         shown = registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             shown = CollectorRegistry()
             multiprocess.MultiProcessCollector(shown)
-        return Response(generate_latest(shown), content_type=CONTENT_TYPE_LATEST)
+        text = generate_latest(shown) + generate_latest(parked)
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     def observe(method: str, route: str, status: int, seconds: float) -> None:
         known = method if method in {"GET", "HEAD", "POST"} else "other"

@@ -1,10 +1,11 @@
-"""`make bench`: what the portal's pages cost as ratios to the floor (tests/benchmarks/floor.py).
+"""`make bench`: the pages as ratios to the floor, and renewals per second (tests/benchmarks).
 
 Portal and floor are measured in the same interleaved rounds, floor and page side by side, so that
 whatever else the machine does meets both. Requests per second and CPU are medians of the rounds'
 ratios: 0.80 means that the portal answers 80 requests while the floor answers 100.
 
     python -m tests.benchmarks [--quick] [--database sqlite|postgresql] [--accounts 2000]
+    python -m tests.benchmarks --part renewals [--size 10000] [--database postgresql]
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.renewals import bench_renewals
 from tests.benchmarks.servers import ROOT, THREADS, Server
 from tests.benchmarks.site import Page, Site
 from tests.support.postgres import PostgresServer
@@ -194,11 +196,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer customers, fewer rounds")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one")
     parser.add_argument("--accounts", type=int, help="how many customers to generate")
+    parser.add_argument("--part", choices=["pages", "renewals"], help="only this one")
+    parser.add_argument("--size", type=int, nargs="+", help="how many subscriptions renew")
     given = parser.parse_args()
     accounts = given.accounts or (300 if given.quick else 2000)
     rounds, count, seconds = (4, 400, 1.0) if given.quick else (8, 600, 1.5)
     kinds = [given.database] if given.database else ["sqlite", "postgresql"]
-    reached = [bench(kind, accounts, rounds, count, seconds) for kind in kinds]
+    sizes = given.size or ([2_000] if given.quick else [10_000, 100_000])
+    reached = []
+    for kind in kinds:
+        if given.part != "renewals":
+            reached.append(bench(kind, accounts, rounds, count, seconds))
+        if given.part != "pages":
+            reached.append(bench_renewals(kind, sizes))
     return 0 if all(reached) else 1
 
 

@@ -27,7 +27,7 @@ from portal.models import (
     SubscriptionItem,
 )
 from portal.parts import Parts
-from portal.services import renewals
+from portal.services import renewal_planning, renewals
 from portal.services.quoting import expire_quotes
 from tests.conftest import NOW
 
@@ -201,14 +201,14 @@ def test_one_that_fails_is_parked_and_the_others_go_on(
 ) -> None:
     broken = _crm_of(session, "Atelier Noordzee BV").id
     session.rollback()
-    whole = renewals.plan_renewal
+    whole = renewal_planning.plan_next_period
 
-    def fails_for_one(state, term, number):  # type: ignore[no-untyped-def]
+    def fails_for_one(state):  # type: ignore[no-untyped-def]
         if state.subscription_id == broken:
             raise RuntimeError("the row is damaged")
-        return whole(state, term, number)
+        return whole(state)
 
-    monkeypatch.setattr(renewals, "plan_renewal", fails_for_one)
+    monkeypatch.setattr(renewal_planning, "plan_next_period", fails_for_one)
     now = NOW + timedelta(days=40)
     _renew(parts, now)
     parked = session.get_one(Subscription, broken)
@@ -221,7 +221,7 @@ def test_one_that_fails_is_parked_and_the_others_go_on(
     assert others > 0
     session.rollback()
 
-    monkeypatch.setattr(renewals, "plan_renewal", whole)
+    monkeypatch.setattr(renewal_planning, "plan_next_period", whole)
     _renew(parts, now + timedelta(hours=2))
     session.expire_all()
     assert session.get_one(Subscription, broken).parked_at is None

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, text
+from sqlalchemy import Connection, Table, func, select, text
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.periods import Interval, Term
@@ -51,6 +51,7 @@ from portal.models import (
     Wallet,
 )
 from portal.models import Term as TermRow
+from portal.services.bulk_rows import insert_rows
 from portal.services.snapshots import seller_snapshot
 from portal.web.signed_in import token_hash
 
@@ -222,12 +223,12 @@ class Customers:
             expires_at=self.now + timedelta(hours=12), ended_at=None, browser="", address="",
         )  # fmt: skip
 
-    def write(self) -> None:
+    def write(self, *, analyze: bool = True) -> None:
         """Insert everything collected so far, parents first."""
         for model in sorted(self.rows, key=_place):
             _insert(self.connection, model.__table__, self.rows[model])
         self.rows.clear()
-        if self.connection.dialect.name == "postgresql":
+        if analyze and self.connection.dialect.name == "postgresql":
             self.connection.execute(text("ANALYZE"))
 
     # --- rows ---------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ class Customers:
             "name": f"Company {number}", "locale": locale, "time_zone": "Europe/Brussels",
             "currency": CURRENCY, "payment_terms": "automatic", "account_executive_id": None,
             "vat_number": None, "vat_status": "none", "vat_checked_at": None,
-            "invoice_recipients": [], "gateway_customer": None,
+            "billing_contact": "", "invoice_recipients": [], "gateway_customer": None,
             "created_at": self.now - timedelta(days=700), "external_ref": f"bulk-{number}",
             **{key: value for key, value in _buyer(number).items() if not key.startswith("vat")},
         }  # fmt: skip
@@ -292,7 +293,7 @@ class Customers:
         )  # fmt: skip
         for k in range(current + 1):
             self._row(
-                BillingPeriod, subscription_id=subscription_id, term_id=term_id, number=k,
+                BillingPeriod, subscription_id=subscription_id, term_id=term_id, number=k + 1,
                 starts_on=term.start_of(k), ends_on=term.start_of(k + 1),
                 is_current=k == current, renewal_invoice_id=None, opened_at=self.now,
                 closed_at=None,
@@ -370,15 +371,12 @@ def _place(model: Any) -> int:
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    columns = tuple(rows[0])
+    insert_rows(
+        connection, table, columns, [[_plain(row[name]) for name in columns] for row in rows]
+    )
     if connection.dialect.name != "postgresql":
-        connection.execute(insert(table), rows)
         return
-    columns = list(rows[0])
-    listed = ", ".join(f'"{name}"' for name in columns)
-    cursor = connection.connection.cursor()
-    with cursor.copy(f'COPY "{table.name}" ({listed}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row([_plain(row[name]) for name in columns])
     # The next row of the application must not take an id that is in use.
     connection.execute(
         text(
