@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from flask import Blueprint, abort, request, url_for
+from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
-from portal.db import transaction
 from portal.domain.errors import DomainError, Rejected
 from portal.domain.labels import item_label
 from portal.domain.money import Money
@@ -15,9 +14,12 @@ from portal.domain.permissions import Permission
 from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.quotes import subject_of_subscription
 from portal.domain.renewals import plan_next_invoice
-from portal.domain.seats import SeatIncrease, may_add_seats, plan_seat_increase
+from portal.domain.seats import SeatIncrease, may_change_seats, plan_seat_increase
 from portal.domain.tax import Totals
+from portal.domain.wishes import Seats
 from portal.formats import format_percentage
+from portal.queries.card_holders import list_card_holders
+from portal.queries.ended import get_account_overview_with_ended
 from portal.queries.quotes import (
     AccountBuying,
     Holding,
@@ -27,26 +29,24 @@ from portal.queries.quotes import (
 )
 from portal.queries.subscriptions import (
     SubscriptionRow,
-    list_holders,
     list_item_holders,
     list_subscription_rows,
 )
-from portal.services.carts import save_seat_cart
-from portal.services.quoting import quote_cart
 from portal.web.access import requires
-from portal.web.acting import acting_person
-from portal.web.licences.forms import SeatsForm, seats_form
-from portal.web.licences.views import SeatField, cards, seat_fields, why_not
+from portal.web.buying import save_and_review
+from portal.web.licences.ended import ended_cards
+from portal.web.licences.forms import seats_form
+from portal.web.licences.losses import losers_to_read
+from portal.web.licences.views import SeatField, cards, seat_changes, seat_fields, why_not
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
-from portal.web.signed_in import account, parts, read_connection, signed_in, stop_reading
+from portal.web.signed_in import account, parts, read_connection, signed_in
 
 blueprint = Blueprint("licences", __name__, url_prefix="/licences")
 
 HOLDERS_ON_CARD = 8
 HOLDERS_ON_PAGE = 50
-_LONGEST_ID = 18  # digits
 
 
 @blueprint.get("")
@@ -56,20 +56,30 @@ def index() -> ResponseReturnValue:
     who, connection, catalogue = account(), read_connection(), parts().catalogue
     today = parts().clock.today(who.time_zone)
     rows = list_subscription_rows(connection, who.id, today)
-    holders = list_holders(connection, who.id, HOLDERS_ON_CARD)
-    buying, holdings = get_account_overview(connection, who.id)
+    needed, chosen = losers_to_read(row.state for row in rows)
+    holders = list_card_holders(
+        connection, who.id, first=HOLDERS_ON_CARD, last=needed, chosen=chosen
+    )
+    buying, holdings, ended = get_account_overview_with_ended(connection, who.id)
     decision = decide_vendor_tax(
         catalogue.vendor, buying.country, buying.vat_number, buying.vat_status
     )
-    next_invoice = plan_next_invoice((row.state for row in rows), decision, who.currency)
+    try:
+        next_invoice = plan_next_invoice((row.state for row in rows), decision, who.currency)
+    except DomainError:
+        # One cannot be renewed as it stands; the desk knows, and the page still shows what there is.
+        next_invoice = None
     return respond(
         "licences/index.html",
         cards=cards(rows, holders, catalogue, who.payment_terms, speech().locale),
+        ended=ended_cards(ended, catalogue, speech().locale),
         next_invoice=next_invoice,
         buying=buying,
         holdings=_by_quote(tuple(h for h in holdings if h.waits_on(today))),
         catalogue=catalogue,
         today=today,
+        changes_in_invoice=next_invoice is not None
+        and any(c.effective_on <= next_invoice.on for row in rows for c in row.state.changes),
     )
 
 
@@ -125,7 +135,7 @@ def add(subscription_id: int) -> ResponseReturnValue:
     fields = seat_fields(
         [r.state for r in rows], subscription_id, catalogue, who.payment_terms, speech().locale
     )
-    blocked = may_add_seats(row.state, row.state.plan_item, catalogue, who.payment_terms)
+    blocked = may_change_seats(row.state, row.state.plan_item, catalogue, who.payment_terms)
     if blocked is not None or not fields:
         return _explain(row, blocked or "not_per_seat", buying)
 
@@ -147,7 +157,8 @@ def add(subscription_id: int) -> ResponseReturnValue:
                 status = 422 if request.method == "POST" else 200
     if increases and not is_preview:
         try:
-            return see_other(_save(form, fields))
+            wishes = [Seats(item, total) for item, total in form.totals(fields).items()]
+            return see_other(save_and_review(wishes))
         except DomainError as error:
             if isinstance(error, Rejected):
                 form.problems(error)
@@ -169,30 +180,8 @@ def add(subscription_id: int) -> ResponseReturnValue:
         today=today,
         replaced=replaced,
         buying=buying,
+        waits=seat_changes([r.state for r in rows], catalogue, speech().locale),
     )
-
-
-def _save(form: SeatsForm, fields: list[SeatField]) -> str:
-    """Save the cart, make its quote; the address of the review."""
-    who, person, now = account(), signed_in(), parts().clock.now()
-    assert person is not None
-    replaces = [int(x) for x in request.form.getlist("replaces") if _is_id(x)]
-    stop_reading()
-    with transaction() as session:
-        cart = save_seat_cart(session, who.id, person.person_id, form.totals(fields), now)
-        quote = quote_cart(
-            session,
-            cart,
-            catalogue=parts().catalogue,
-            actor=acting_person(),
-            replaces=replaces,
-            now=now,
-        )
-        return url_for("quotes.review", quote_id=quote.id)
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID
 
 
 def _explain(row: SubscriptionRow, blocked: str, buying: AccountBuying) -> ResponseReturnValue:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from portal.domain.catalogue import Catalogue, LocalizedText
 from portal.domain.labels import item_label
 from portal.domain.money import Money
 from portal.domain.periods import Interval, Period
-from portal.domain.seats import may_add_seats
-from portal.domain.subscriptions import ItemState, SubscriptionState
+from portal.domain.seats import may_change_seats
+from portal.domain.subscriptions import ChangeKind, ItemState, SubscriptionState
+from portal.queries.card_holders import CardHolders
 from portal.queries.subscriptions import Holder, SubscriptionRow
+from portal.web.changes.views import ChangeLine, change_line, change_lines
+from portal.web.licences.losses import LossLine, loss_lines
 
-__all__ = ["AddOnLine", "Card", "SeatField", "add_on_lines", "cards", "seat_fields", "why_not"]
+__all__ = [
+    "AddOnLine", "Card", "SeatField", "add_on_lines", "cards", "seat_changes", "seat_fields",
+    "why_not",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,22 @@ class Card:
     holders: Sequence[Holder]
     not_addable: str | None
     reason: LocalizedText | None
+    changes: tuple[ChangeLine, ...]
+    losses: tuple[LossLine, ...]
+    ends_on: date | None
+    beyond: int
+    overhang: int
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day of access where the subscription was cancelled (C3)."""
+        return self.ends_on - timedelta(days=1) if self.ends_on is not None else None
+
+    @property
+    def first_loss(self) -> LossLine | None:
+        """The earliest renewal after which people of the list have no licence of the plan."""
+        mine = (loss for loss in self.losses if loss.item_id == self.item.item_id)
+        return next(mine, None)
 
     @property
     def more_holders(self) -> int:
@@ -62,7 +84,7 @@ class SeatField:
 
 def cards(
     rows: Iterable[SubscriptionRow],
-    holders: Mapping[int, Sequence[Holder]],
+    holders: CardHolders,
     catalogue: Catalogue,
     payment_terms: str,
     locale: str,
@@ -73,14 +95,14 @@ def cards(
 
 def _card(
     row: SubscriptionRow,
-    holders: Mapping[int, Sequence[Holder]],
+    holders: CardHolders,
     catalogue: Catalogue,
     payment_terms: str,
     locale: str,
 ) -> Card:
     state, plan = row.state, row.state.plan_item
     product = catalogue.product(state.product_key)
-    blocked = may_add_seats(state, plan, catalogue, payment_terms)
+    blocked = may_change_seats(state, plan, catalogue, payment_terms)
     return Card(
         id=state.subscription_id,
         product=product.name.in_(locale),
@@ -92,9 +114,14 @@ def _card(
         item=plan,
         unit_price=plan.unit_price,
         add_ons=add_on_lines(state, catalogue, locale),
-        holders=holders.get(plan.item_id, ()),
+        holders=holders.first.get(plan.item_id, ()),
         not_addable=blocked,
         reason=why_not(state, plan, catalogue) if blocked else None,
+        changes=change_lines(state, catalogue, locale),
+        losses=loss_lines(state, holders, catalogue, locale),
+        ends_on=state.ends_on,
+        beyond=sum(max(i.assigned - i.quantity, 0) for i in state.items if i.per_seat),
+        overhang=state.overhang,
     )
 
 
@@ -121,6 +148,18 @@ def why_not(
     return product.self_service_reason
 
 
+def seat_changes(
+    states: Iterable[SubscriptionState], catalogue: Catalogue, locale: str
+) -> dict[int, list[ChangeLine]]:
+    """The reductions that wait, by item id: adding seats keeps them (S3)."""
+    found: dict[int, list[ChangeLine]] = {}
+    for state in states:
+        for change in state.changes_of(ChangeKind.SEATS):
+            line = change_line(state, change, catalogue, locale)
+            found.setdefault(change.item_id or 0, []).append(line)
+    return found
+
+
 def seat_fields(
     states: Iterable[SubscriptionState],
     first: int,
@@ -140,6 +179,6 @@ def seat_fields(
         for state in states
         for item in state.items
         if state.interval is not None
-        and may_add_seats(state, item, catalogue, payment_terms) is None
+        and may_change_seats(state, item, catalogue, payment_terms) is None
     ]
     return sorted(fields, key=lambda field: field.subscription_id != first)

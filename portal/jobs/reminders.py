@@ -1,0 +1,29 @@
+"""The job that reminds admins of who is about to lose access (S6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from portal.db import transaction
+from portal.jobs.registry import register
+from portal.parts import Parts
+from portal.services.access_notices import remind_of_losses
+
+__all__ = ["remind_of_access"]
+
+_BATCH = 500
+
+
+@register("access_reminders", every=timedelta(hours=1))
+def remind_of_access(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Write the mails that are due today where each customer is; one commit a batch."""
+    after: tuple[date, int] | None = None
+    while True:
+        with transaction() as session:
+            after = remind_of_losses(
+                session, catalogue=parts.catalogue, now=now, after=after, limit=_BATCH
+            )
+        if after is None:
+            return

@@ -1,0 +1,1 @@
+"""Removing seats: how many, when, who loses access; then one button."""
