@@ -130,7 +130,15 @@ def open_session(
         raise DomainError("sign_in_link_invalid")
     person.locale = locale or person.locale
     actor = Actor("person", person.name, person.id)
-    members = list(session.scalars(select(Member).where(Member.person_id == person.id)))
+    # Locked, in the order of their ids: an invitation may be withdrawn at the same instant.
+    members = list(
+        session.scalars(
+            select(Member)
+            .where(Member.person_id == person.id)
+            .order_by(Member.id)
+            .with_for_update()
+        )
+    )
     for member in members:
         if member.status == "invited":
             member.status = "active"

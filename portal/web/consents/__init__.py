@@ -1,0 +1,1 @@
+"""The link of a request for consent (S7)."""
