@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
+from portal.domain.order_lines import (
+    SUBSCRIPTION_KINDS,
+    PinnedLine,
+    first_term,
+    require_fit,
+    state_of,
+    with_line,
+)
 from portal.domain.periods import Interval
 from portal.domain.pricing import PricedLine, document_totals, price_line
+from portal.domain.renewals import plan_next_period
 from portal.domain.subscriptions import SubscriptionState
 from portal.domain.tax import TaxDecision, Totals
 
 __all__ = [
     "PinnedLine", "PricedQuote", "QuoteStatus", "RenewalOutlook", "last_valid_day",
-    "price_quote", "require_open", "subject_of_subscription", "terms_key",
+    "price_quote", "require_open", "subject_of_product", "subject_of_subscription", "terms_key",
 ]  # fmt: skip
 
 
@@ -32,21 +41,11 @@ class QuoteStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PinnedLine:
-    """What a quote pins of a line; its proration is of the day the order is placed (Q2)."""
-
-    position: int
-    kind: str
-    item_id: int | None
-    price_id: int | None
-    quantity: int
-    unit_price: Money
-    discount_basis_points: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class RenewalOutlook:
-    """The renewal invoice of a subscription (net) before and after what the quote adds."""
+    """The renewal invoice of a subscription (net) before and after what the quote adds.
+
+    One that the quote begins has an id below zero, and nothing before.
+    """
 
     subscription_id: int
     on: date
@@ -54,6 +53,12 @@ class RenewalOutlook:
     net_before: Money
     net_after: Money
     gross_after: Money
+    product_key: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the quote begins the subscription."""
+        return self.subscription_id < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ def subject_of_subscription(subscription_id: int) -> str:
     return f"subscription:{subscription_id}"
 
 
+def subject_of_product(account_id: int, product_key: str) -> str:
+    """The name under which a quote holds the start of a product's subscription (Q1)."""
+    return f"product:{account_id}:{product_key}"
+
+
 def require_open(status: str, valid_until: date, today: date) -> None:
     """Raise what keeps a quote from being ordered: quote_accepted, _declined, _expired, …
 
@@ -94,30 +104,36 @@ def price_quote(
     currency: str,
     on: date,
 ) -> PricedQuote:
-    """Price the pinned lines as of `on` (Q2); every seat line prorates on its own period (S2).
+    """Price the pinned lines as of `on` (Q2); each line prorates on its subscription's period (S2).
 
-    DomainError `item_gone` where a line's item is no longer there, or its subscription has no
-    present period.
+    A start is not prorated: its first period is a whole one from `on`. DomainError as `state_of`,
+    `require_fit` and `with_line` where a line does not fit its subscription (any more), and `not_an_upgrade` where a
+    switch would pay money back (C1).
     """
-    where = {item.item_id: state for state in states for item in state.items}
-    priced = tuple(_price(line, where, on) for line in lines)
+    before = {state.subscription_id: state for state in states}
+    after = dict(before)
+    priced: list[PricedLine] = []
+    touched: dict[int, None] = {}
+    for line in lines:
+        if line.kind in SUBSCRIPTION_KINDS:
+            present = state_of(line, after.values())
+            require_fit(line, present)
+            state = with_line(present, line, on)
+            after[state.subscription_id] = state
+            touched[state.subscription_id] = None
+            priced.append(_price(line, state, on))
+        else:
+            priced.append(_price(line, None, on))
+    _refuse_negative_switch(priced)
     totals = document_totals((line.net for line in priced), tax.rate, currency)
-    touched = {where[line.item_id].subscription_id: where[line.item_id]
-               for line in lines if line.item_id is not None}  # fmt: skip
-    outlook = tuple(_outlook(state, lines, tax, currency) for state in touched.values())
-    return PricedQuote(priced, tax, totals, tuple(o for o in outlook if o is not None))
+    outlook = (_outlook(before.get(key), after[key], tax, currency) for key in touched)
+    return PricedQuote(tuple(priced), tax, totals, tuple(o for o in outlook if o is not None))
 
 
-def _price(line: PinnedLine, where: Mapping[int, SubscriptionState], on: date) -> PricedLine:
-    if line.item_id is None:
-        return price_line(
-            position=line.position, kind=line.kind, quantity=line.quantity,
-            unit_price=line.unit_price, price_id=line.price_id,
-            discount_basis_points=line.discount_basis_points,
-        )  # fmt: skip
-    state = where.get(line.item_id)
-    if state is None or state.period is None:
-        raise DomainError("item_gone", item_id=line.item_id)
+def _price(line: PinnedLine, state: SubscriptionState | None, on: date) -> PricedLine:
+    period = state.period if state is not None else None
+    if line.kind == "start" and line.sold is not None:
+        period = first_term(on, Interval(line.sold.interval)).period(0)
     return price_line(
         position=line.position,
         kind=line.kind,
@@ -126,30 +142,36 @@ def _price(line: PinnedLine, where: Mapping[int, SubscriptionState], on: date) -
         item_id=line.item_id,
         price_id=line.price_id,
         discount_basis_points=line.discount_basis_points,
-        period=state.period,
-        on=on,
+        period=period,
+        on=None if line.kind == "start" else on,
+        per_seat=line.per_seat,
     )
+
+
+def _refuse_negative_switch(lines: Iterable[PricedLine]) -> None:
+    sums: dict[int, int] = {}
+    for line in lines:
+        if line.kind in ("plan_credit", "plan_charge"):
+            sums[line.item_id or 0] = sums.get(line.item_id or 0, 0) + line.net.minor
+    if any(total < 0 for total in sums.values()):
+        raise DomainError("not_an_upgrade")
 
 
 def _outlook(
-    state: SubscriptionState, lines: Sequence[PinnedLine], tax: TaxDecision, currency: str
+    state: SubscriptionState | None, bought: SubscriptionState, tax: TaxDecision, currency: str
 ) -> RenewalOutlook | None:
-    if state.period is None or state.interval is None:
+    """The renewal without and with the quote, everything that waits for it included (C2)."""
+    if not bought.is_running or bought.term is None:
         return None
-    added = {line.item_id: line.quantity for line in lines if line.kind == "seats"}
-    before, after = Money.zero(currency), Money.zero(currency)
-    nets: list[Money] = []
-    for item in state.items:
-        if item.unit_price is None:
-            continue
-        before += item.unit_price * item.quantity_at_renewal
-        net = item.unit_price * (item.quantity_at_renewal + added.get(item.item_id, 0))
-        after += net
-        nets.append(net)
-    gross = document_totals(nets, tax.rate, currency).gross
+    after = plan_next_period(bought)
+    if after.ends or after.after.interval is None:
+        return None
+    before = plan_next_period(state).net(currency) if state is not None else Money.zero(currency)
+    totals = document_totals((line.net for line in after.lines), tax.rate, currency)
     return RenewalOutlook(
-        state.subscription_id, state.period.end, state.interval, before, after, gross
-    )
+        bought.subscription_id, after.on, after.after.interval, before, totals.net, totals.gross,
+        bought.product_key,
+    )  # fmt: skip
 
 
 def terms_key(priced: PricedQuote) -> str:

@@ -68,7 +68,10 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderLineRow:
-    """One line as it was charged, with the keys that name it."""
+    """One line as it was charged, with the keys that name it: those of its item, where it has one.
+
+    `details` are what it sold (see portal.domain.order_lines.Sold); they outlive the item.
+    """
 
     kind: str
     quantity: int
@@ -81,6 +84,12 @@ class OrderLineRow:
     plan_key: str | None
     add_on_key: str | None
     package_key: str | None
+    details: dict[str, Any] | None
+
+    @property
+    def per_seat(self) -> bool:
+        """Whether its quantity counts licences."""
+        return (self.details or {}).get("per_seat", True) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,7 @@ _LINES = (
         Plan.key,
         AddOn.key,
         AddOn.package_key,
+        OrderLine.details,
     )
     .outerjoin(SubscriptionItem, SubscriptionItem.id == OrderLine.item_id)
     .outerjoin(Subscription, Subscription.id == SubscriptionItem.subscription_id)

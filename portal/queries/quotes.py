@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, or_, select
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select
 from sqlalchemy.engine import Connection
 
-from portal.db import fetch_all, fetch_first
+from portal.db import among, fetch_all, fetch_first
 from portal.domain.money import Money
-from portal.domain.quotes import PinnedLine
+from portal.domain.order_lines import PinnedLine, Sold
+from portal.domain.wishes import Seats, Wish, wish_from_row
 from portal.models import (
     LIVE_ORDER,
     Account,
@@ -27,8 +29,8 @@ from portal.models import (
 
 __all__ = [
     "AccountBuying", "Holding", "QuoteRow", "QuoteSummary", "get_account_buying",
-    "get_account_overview", "get_cart_totals",
-    "get_quote", "list_holdings", "list_quotes",
+    "get_account_overview", "get_cart_totals", "get_cart_wishes",
+    "get_quote", "list_account_buying", "list_holdings", "list_quotes", "select_account_buying",
 ]  # fmt: skip
 
 
@@ -45,6 +47,7 @@ class AccountBuying:
     country: str
     vat_number: str | None
     vat_status: str
+    billing_contact: str
     billing_email: str
     purchase_order: str
     currency: str
@@ -102,7 +105,7 @@ class QuoteRow:
 
 @dataclass(frozen=True, slots=True)
 class QuoteSummary:
-    """One quote in a list; `lines` counts them, `quantity` sums the units."""
+    """One quote in a list; `lines` counts them, `quantity` sums the units, `kind` is the first's."""
 
     id: int
     number: str
@@ -113,11 +116,12 @@ class QuoteSummary:
     created_by: str
     lines: int
     quantity: int
+    kind: str
     order_id: int | None
 
 
 _EXECUTIVE = Person.__table__.alias("executive")
-_ACCOUNT = (
+_ACCOUNTS: Any = (
     select(
         Account.id,
         Account.company_name,
@@ -128,6 +132,7 @@ _ACCOUNT = (
         Account.country,
         Account.vat_number,
         Account.vat_status,
+        Account.billing_contact,
         Account.billing_email,
         Account.purchase_order,
         Account.currency,
@@ -141,8 +146,9 @@ _ACCOUNT = (
     )
     .outerjoin(StaffMember, StaffMember.id == Account.account_executive_id)
     .outerjoin(_EXECUTIVE, _EXECUTIVE.c.id == StaffMember.person_id)
-    .where(Account.id == bindparam("account_id"))
 )
+_ACCOUNT = _ACCOUNTS.where(Account.id == bindparam("account_id"))
+_MANY_ACCOUNTS = _ACCOUNTS.where(among(Account.id, "account_ids"))
 
 # Two comparisons, not IN: a list is expanded anew at every execution.
 _UNRESOLVED = and_(LIVE_ORDER, or_(Order.status == "placed", Order.status == "requires_action"))
@@ -215,6 +221,7 @@ _QUOTE = (
         QuoteLine.quantity,
         QuoteLine.unit_minor,
         QuoteLine.discount_basis_points,
+        QuoteLine.details,
     )
     .join(Person, Person.id == Quote.created_by_id)
     .join(QuoteLine, QuoteLine.quote_id == Quote.id)
@@ -226,6 +233,13 @@ _QUOTE = (
 
 _COUNT = select(func.count()).where(QuoteLine.quote_id == Quote.id).correlate(Quote)
 _UNITS = select(func.sum(QuoteLine.quantity)).where(QuoteLine.quote_id == Quote.id).correlate(Quote)
+_KIND = (
+    select(QuoteLine.kind)
+    .where(QuoteLine.quote_id == Quote.id)
+    .order_by(QuoteLine.position)
+    .limit(1)
+    .correlate(Quote)
+)
 _QUOTES = (
     select(
         Quote.id,
@@ -241,6 +255,7 @@ _QUOTES = (
         Person.name,
         _COUNT.scalar_subquery(),
         _UNITS.scalar_subquery(),
+        _KIND.scalar_subquery(),
         _LIVE_ORDER,
     )
     .join(Person, Person.id == Quote.created_by_id)
@@ -251,16 +266,22 @@ _QUOTES = (
 )
 
 _CART = (
-    select(CartLine.item_id, CartLine.quantity)
+    select(
+        CartLine.kind, CartLine.item_id, CartLine.quantity, CartLine.subject_key, CartLine.details
+    )
     .join(Cart, Cart.id == CartLine.cart_id)
     .where(
         Cart.account_id == bindparam("account_id"),
         Cart.person_id == bindparam("person_id"),
         Cart.status == "open",
-        CartLine.kind == "seats",
-        CartLine.item_id.is_not(None),
     )
+    .order_by(CartLine.id)
 )
+
+
+def select_account_buying() -> Select[Any]:
+    """The statement of an account's `AccountBuying`, for pages that read more beside it."""
+    return _ACCOUNT
 
 
 def get_account_buying(connection: Connection, account_id: int) -> AccountBuying:
@@ -268,13 +289,33 @@ def get_account_buying(connection: Connection, account_id: int) -> AccountBuying
     return AccountBuying(*fetch_first(connection, _ACCOUNT, account_id=account_id))
 
 
+def list_account_buying(
+    connection: Connection, account_ids: Collection[int]
+) -> dict[int, AccountBuying]:
+    """The facts of many accounts, by id: for a batch."""
+    rows = fetch_all(connection, _MANY_ACCOUNTS, account_ids=list(account_ids))
+    return {row[0]: AccountBuying(*row) for row in rows}
+
+
 def get_account_overview(
     connection: Connection, account_id: int
 ) -> tuple[AccountBuying, tuple[Holding, ...]]:
     """The facts of an account and what its quotes hold (Q1): one statement."""
-    rows = fetch_all(connection, _OVERVIEW, account_id=account_id)
+    return read_account_overview(fetch_all(connection, _OVERVIEW, account_id=account_id))
+
+
+def select_account_overview() -> Select[Any]:
+    """The statement of `get_account_overview`, for pages that read more beside it."""
+    return _OVERVIEW
+
+
+def read_account_overview(
+    rows: Sequence[Any],
+) -> tuple[AccountBuying, tuple[Holding, ...]]:
+    """What its rows tell; further columns are the caller's."""
     width = len(AccountBuying.__slots__)
-    holdings = tuple(Holding(*row[width:]) for row in rows if row[width] is not None)
+    end = width + len(_HOLDING_COLUMNS)
+    holdings = tuple(Holding(*row[width:end]) for row in rows if row[width] is not None)
     return AccountBuying(*rows[0][:width]), holdings
 
 
@@ -303,10 +344,16 @@ def list_quotes(
     return [QuoteSummary(*row) for row in rows]
 
 
-def get_cart_totals(connection: Connection, account_id: int, person_id: int) -> dict[int, int]:
-    """The new totals by item that stand in the person's open cart."""
+def get_cart_wishes(connection: Connection, account_id: int, person_id: int) -> list[Wish]:
+    """What is wished in the person's open cart."""
     rows = fetch_all(connection, _CART, account_id=account_id, person_id=person_id)
-    return {row[0]: row[1] for row in rows}
+    return [wish for row in rows if (wish := wish_from_row(*row)) is not None]
+
+
+def get_cart_totals(connection: Connection, account_id: int, person_id: int) -> dict[int, int]:
+    """The new totals of seats by item that stand in the person's open cart."""
+    wishes = get_cart_wishes(connection, account_id, person_id)
+    return {wish.item_id: wish.total for wish in wishes if isinstance(wish, Seats)}
 
 
 def _pinned(row: tuple[Any, ...], currency: str) -> PinnedLine:
@@ -318,4 +365,5 @@ def _pinned(row: tuple[Any, ...], currency: str) -> PinnedLine:
         quantity=row[4],
         unit_price=Money(row[5], currency),
         discount_basis_points=row[6],
+        sold=Sold.read(row[7]),
     )

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from portal.domain.wishes import Seats, Wish, wish_from_row, wish_to_row
 from portal.models import Cart, CartLine
 from portal.services.locks import lock_account
 
-__all__ = ["empty_cart", "reopen_cart", "save_seat_cart"]
+__all__ = ["empty_cart", "list_wishes", "reopen_cart", "save_cart", "save_seat_cart"]
 
 
 def save_seat_cart(
     session: Session, account_id: int, person_id: int, totals: Mapping[int, int], now: datetime
 ) -> Cart:
-    """Put the new seat totals by item id into the person's open cart, replacing what was in it."""
+    """`save_cart` with new seat totals by item id."""
+    wishes = [Seats(item_id, total) for item_id, total in totals.items()]
+    return save_cart(session, account_id, person_id, wishes, now)
+
+
+def save_cart(
+    session: Session, account_id: int, person_id: int, wishes: Iterable[Wish], now: datetime
+) -> Cart:
+    """Put the wishes into the person's open cart, replacing what was in it."""
     lock_account(session, account_id)
     cart = _open_cart(session, account_id, person_id)
     if cart is None:
@@ -27,12 +36,20 @@ def save_seat_cart(
         session.flush()
     cart.changed_at = now
     session.execute(delete(CartLine).where(CartLine.cart_id == cart.id))
-    session.add_all(
-        CartLine(cart_id=cart.id, kind="seats", item_id=item_id, quantity=total)
-        for item_id, total in totals.items()
-    )
+    session.add_all(CartLine(cart_id=cart.id, **wish_to_row(wish)) for wish in wishes)
     session.flush()
     return cart
+
+
+def list_wishes(session: Session, cart_id: int) -> list[Wish]:
+    """What is wished in a cart, in the order in which it was put in."""
+    rows = session.execute(
+        select(CartLine.kind, CartLine.item_id, CartLine.quantity, CartLine.subject_key,
+               CartLine.details)
+        .where(CartLine.cart_id == cart_id)
+        .order_by(CartLine.id)
+    )  # fmt: skip
+    return [wish for row in rows if (wish := wish_from_row(*row)) is not None]
 
 
 def empty_cart(session: Session, account_id: int, person_id: int, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Granting what an order bought: seats, the contact's place, the product's message (Q3, Q5, Q6)."""
+"""Granting what an order bought: its lines, the contact's place, the product's message (Q3, Q5, Q6)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from portal.models import (
     Order,
     OrderLine,
     Person,
-    SeatEntry,
     SubscriptionItem,
 )
 from portal.services.audit import SYSTEM, Actor, record
 from portal.services.checkout import is_present_admin
 from portal.services.entitlements import announce_entitlements
+from portal.services.fulfilment import Fulfilment
 from portal.services.invoicing import item_labels
+from portal.services.licence_assigning import settle_overhang
 from portal.services.outbox import enqueue_mail, open_desk_task
 
 __all__ = ["grant_order"]
@@ -32,7 +33,7 @@ __all__ = ["grant_order"]
 def grant_order(
     session: Session, order: Order, account: Account, catalogue: Catalogue, now: datetime
 ) -> None:
-    """Add the order's seats at once (S1) and tell the product; the account is locked by the caller.
+    """Write what the order bought (S1, C1) and tell the product; the account is locked by the caller.
 
     The order is done where every product acknowledged at once, else paid (being provisioned).
     """
@@ -42,53 +43,28 @@ def grant_order(
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
     ).all()
-    items: dict[int, SubscriptionItem] = {}
+    granted = Fulfilment(session, order, account, actor, now)
     for line in lines:
-        if line.kind == "seats" and line.item_id is not None:
-            items[line.item_id] = _add_seats(session, line, order, actor, now)
-    told = _place_contact(session, order, account, list(items.values()), actor, now)
-    if told is not None and items:
-        added = sum(line.quantity for line in lines if line.item_id in items)
-        _tell_contact(session, order, account, told, list(items.values()), added, catalogue, now)
+        granted.grant(line)
+    session.flush()
+    settle_overhang(session, account.id)  # there may be seats again for whoever had none (S7)
+    items = [item for item in granted.items.values() if item.per_seat]
+    told = _place_contact(session, order, account, items, actor, now)
+    with_seats = [item for item in items if granted.added.get(item.id)]
+    if told is not None and with_seats:
+        added = sum(granted.added[item.id] for item in with_seats)
+        _tell_contact(session, order, account, told, with_seats, added, catalogue, now)
     if any(line.period_ends_on and line.period_ends_on <= today for line in lines):
-        # Paid for a period that has ended since: the renewal was invoiced without these seats.
+        # Paid for a period that has ended since: the renewal was invoiced without it.
         open_desk_task(session, "granted_after_renewal", account_id=account.id, now=now,
                        dedupe_key=f"granted_after_renewal:{order.id}",
                        details={"order": order.number})  # fmt: skip
-    touched = sorted({item.subscription_id for item in items.values()})
-    waiting = announce_entitlements(session, account, touched, catalogue, now)
+    waiting = announce_entitlements(session, account, granted.subscriptions, catalogue, now)
     order.status = OrderStatus.PAID if waiting else OrderStatus.DONE
     order.paid_at = now
     order.provisioned_at = None if waiting else now
     order.version += 1
     session.flush()
-
-
-def _add_seats(
-    session: Session, line: OrderLine, order: Order, actor: Actor, now: datetime
-) -> SubscriptionItem:
-    item = session.scalars(
-        select(SubscriptionItem).where(SubscriptionItem.id == line.item_id).with_for_update()
-    ).one()
-    before = item.quantity
-    item.quantity = before + line.quantity
-    session.add(
-        SeatEntry(
-            item_id=item.id,
-            at=now,
-            effective_on=order.placed_on,
-            change=line.quantity,
-            quantity_after=item.quantity,
-            reason="order",
-            order_line_id=line.id,
-            actor_id=order.placed_by_id,
-        )
-    )
-    record(session, "seats_added", actor=actor, now=now, account_id=order.account_id,
-           subject=order.number,
-           old={"item_id": item.id, "seats": before},
-           new={"item_id": item.id, "seats": item.quantity})  # fmt: skip
-    return item
 
 
 def _place_contact(

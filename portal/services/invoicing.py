@@ -11,8 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
-from portal.domain.labels import label_of
-from portal.domain.periods import local_date
+from portal.domain.labels import label_of, sold_label
+from portal.domain.order_lines import Sold, first_term
+from portal.domain.periods import Interval, local_date
+from portal.languages import language
 from portal.models import (
     Account,
     AddOn,
@@ -27,6 +29,7 @@ from portal.models import (
 )
 from portal.services.numbering import take_number
 from portal.services.snapshots import seller_snapshot
+from portal.wording import line_words
 
 __all__ = ["DraftLine", "invoice_number", "issue_invoice", "issue_order_invoice", "item_labels"]
 
@@ -143,6 +146,7 @@ def issue_order_invoice(
     labels = item_labels(
         session, [x.item_id for x in lines if x.item_id is not None], catalogue, account.locale
     )
+    today = local_date(now, account.time_zone)
     rate = str(order.tax["rate"])
     return issue_invoice(
         session,
@@ -150,20 +154,7 @@ def issue_order_invoice(
         catalogue=catalogue,
         kind="order",
         lines=[
-            DraftLine(
-                kind=line.kind,
-                description=labels.get(line.item_id or 0, ""),
-                item_id=line.item_id,
-                quantity=line.quantity,
-                unit_minor=line.unit_minor,
-                discount_basis_points=line.discount_basis_points,
-                days_left=line.days_left,
-                days=line.days,
-                period_starts_on=line.period_starts_on,
-                period_ends_on=line.period_ends_on,
-                net_minor=line.net_minor,
-                tax_rate=rate,
-            )
+            _draft(line, labels.get(line.item_id or 0, ""), catalogue, account.locale, rate, today)
             for line in lines
         ],
         net_minor=order.net_minor,
@@ -174,6 +165,34 @@ def issue_order_invoice(
         now=now,
         order_id=order.id,
     )
+
+
+def _draft(
+    line: OrderLine, item_label: str, catalogue: Catalogue, locale: str, rate: str, today: date
+) -> DraftLine:
+    """An order's line as the invoice says it, in the account's language."""
+    sold = Sold.read(line.details)
+    starts_on, ends_on = line.period_starts_on, line.period_ends_on
+    if line.kind == "start" and sold is not None:  # it begins today: paying grants it (Q3)
+        period = first_term(today, Interval(sold.interval)).period(0)
+        starts_on, ends_on = period.start, period.end
+    return DraftLine(
+        kind=line.kind,
+        description=line_words(
+            language(locale), line.kind,
+            sold_label(catalogue, sold, locale) if sold is not None else item_label,
+        ),
+        item_id=line.item_id,
+        quantity=line.quantity,
+        unit_minor=line.unit_minor,
+        discount_basis_points=line.discount_basis_points,
+        days_left=line.days_left,
+        days=line.days,
+        period_starts_on=starts_on,
+        period_ends_on=ends_on,
+        net_minor=line.net_minor,
+        tax_rate=rate,
+    )  # fmt: skip
 
 
 def item_labels(

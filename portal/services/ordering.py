@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
+from portal.domain.order_lines import PinnedLine
 from portal.domain.orders import OrderStatus
 from portal.domain.payment_methods import refusal_of
 from portal.domain.periods import local_date
@@ -64,7 +66,7 @@ def place_order(
 
     A second call finds the order of the first (Q4). Nothing is collected here: the caller commits
     and then collects. DomainError: quote_unknown, quote_declined|expired|superseded|accepted,
-    terms_changed (the amount is not what was shown), checkout_incomplete, contact_needs_admin,
+    terms_changed (the amount is not what was shown), those of `price_quote`, checkout_incomplete, contact_needs_admin,
     method_missing, prepaid_card, expired_card, bank_transfer.
     """
     account = lock_account(session, account_id)
@@ -115,7 +117,7 @@ def place_order(
     )
     session.add(order)
     session.flush()
-    _add_lines(session, order, priced)
+    _add_lines(session, order, priced, row.lines)
     quote.status = "accepted"
     quote.closed_at = now
     quote.version += 1
@@ -189,7 +191,10 @@ def _named_member(session: Session, account_id: int, checkout: Checkout) -> Memb
     return session.scalars(query).one_or_none()
 
 
-def _add_lines(session: Session, order: Order, priced: PricedQuote) -> None:
+def _add_lines(
+    session: Session, order: Order, priced: PricedQuote, pinned: Sequence[PinnedLine]
+) -> None:
+    """The lines as they are shown; the first period of a start is known when it is granted."""
     session.add_all(
         OrderLine(
             order_id=order.id,
@@ -202,10 +207,11 @@ def _add_lines(session: Session, order: Order, priced: PricedQuote) -> None:
             discount_basis_points=line.discount_basis_points,
             days_left=line.days_left,
             days=line.days,
-            period_starts_on=order.placed_on if line.period else None,
-            period_ends_on=line.period.end if line.period else None,
+            period_starts_on=order.placed_on if line.days else None,
+            period_ends_on=line.period.end if line.period and line.days else None,
             net_minor=line.net.minor,
+            details=source.sold.details() if source.sold is not None else None,
         )
-        for line in priced.lines
+        for line, source in zip(priced.lines, pinned, strict=True)
     )
     session.flush()

@@ -10,28 +10,31 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
+from portal.domain.order_lines import PinnedLine
 from portal.domain.periods import local_date
 from portal.domain.pricing import decide_vendor_tax
+from portal.domain.purchases import Purchase, plan_purchase
 from portal.domain.quotes import (
-    PinnedLine,
     PricedQuote,
     last_valid_day,
     price_quote,
     require_open,
+    subject_of_product,
     subject_of_subscription,
 )
-from portal.domain.seats import SeatIncrease, may_add_seats, plan_seat_increase
 from portal.domain.subscriptions import SubscriptionState
-from portal.models import Account, Cart, CartLine, Quote, QuoteLine, QuoteSubject
+from portal.models import Account, Cart, Quote, QuoteLine, QuoteSubject
+from portal.queries.prices import get_price_book
 from portal.queries.quotes import AccountBuying, Holding, list_holdings
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import SYSTEM, Actor, record
+from portal.services.carts import list_wishes
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
 from portal.services.renewals import renew_due_of_account
 
 __all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "load_quote", "preview_quote",
-           "quote_cart", "release_subjects"]  # fmt: skip
+           "quote_cart", "release_subjects", "subjects_of"]  # fmt: skip
 
 
 def preview_quote(
@@ -57,38 +60,28 @@ def quote_cart(
     replaces: Collection[int],
     now: datetime,
 ) -> Quote:
-    """Make a quote of a cart's seats, superseding the open quotes in `replaces` (their ids).
+    """Make a quote of what a cart wishes, superseding the open quotes in `replaces` (their ids).
 
     The same cart saved twice in a day has one quote, whatever the clicks (Q4).
-    Rejected as `plan_seat_increase`; DomainError `quote_would_replace` (quotes the customer was
-    not warned of), `payment_unresolved` (an order on a subject is not settled), `not_self_service`.
+    Errors as `plan_purchase`; DomainError `quote_would_replace` (quotes the customer was not
+    warned of), `payment_unresolved` (an order on a subject is not settled).
     """
     account = lock_account(session, cart.account_id)
     renew_due_of_account(session, account, catalogue=catalogue, now=now)
     today = local_date(now, account.time_zone)
-    states = list_subscription_states(session.connection(), account.id)
-    totals = {
-        item_id: quantity
-        for item_id, quantity in session.execute(
-            select(CartLine.item_id, CartLine.quantity)
-            .where(CartLine.cart_id == cart.id, CartLine.kind == "seats")
-            .order_by(CartLine.id)
-        )
-        if item_id is not None
-    }
-    increases = plan_seat_increase(states, totals, today)
-    where = {state.subscription_id: state for state in states}
-    for increase in increases:
-        reason = may_add_seats(
-            where[increase.subscription_id], increase.item, catalogue, account.payment_terms
-        )
-        if reason is not None:
-            raise DomainError("not_self_service", reason=reason)
-
-    again = _quoted_before(session, cart, increases, today)
+    connection = session.connection()
+    purchase = plan_purchase(
+        list_wishes(session, cart.id),
+        list_subscription_states(connection, account.id),
+        get_price_book(connection, account.currency),
+        catalogue,
+        account.payment_terms,
+        today,
+    )
+    again = _quoted_before(session, cart, purchase.lines, today)
     if again is not None:
         return again
-    subjects = sorted({subject_of_subscription(i.subscription_id) for i in increases})
+    subjects = subjects_of(account.id, purchase)
     conflicts = accept_conflicts(session, account.id, subjects, replaces)
     year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
     quote = Quote(
@@ -106,41 +99,53 @@ def quote_cart(
     session.add(quote)
     session.flush()
     _supersede(session, account, conflicts, quote, actor, now)
-    for position, increase in enumerate(increases, start=1):
-        assert increase.item.unit_price is not None
-        session.add(
-            QuoteLine(
-                quote_id=quote.id,
-                position=position,
-                kind="seats",
-                item_id=increase.item.item_id,
-                price_id=increase.item.price_id,
-                quantity=increase.added,
-                unit_minor=increase.item.unit_price.minor,
-            )
+    session.add_all(
+        QuoteLine(
+            quote_id=quote.id,
+            position=line.position,
+            kind=line.kind,
+            item_id=line.item_id,
+            price_id=line.price_id,
+            quantity=line.quantity,
+            unit_minor=line.unit_price.minor,
+            details=line.sold.details() if line.sold is not None else None,
         )
+        for line in purchase.lines
+    )
     session.add_all(QuoteSubject(quote_id=quote.id, subject=s, holds=True) for s in subjects)
     record(session, "quote_created", actor=actor, now=now, account_id=account.id,
-           subject=quote.number, new={"seats": sum(i.added for i in increases)})  # fmt: skip
+           subject=quote.number,
+           new={"seats": purchase.seats} if purchase.seats else None)  # fmt: skip
     session.flush()
     return quote
 
 
+def subjects_of(account_id: int, purchase: Purchase) -> list[str]:
+    """What a quote of the purchase holds (Q1)."""
+    held = {subject_of_subscription(key) for key in purchase.subscriptions}
+    held |= {subject_of_product(account_id, key) for key in purchase.products}
+    return sorted(held)
+
+
 def _quoted_before(
-    session: Session, cart: Cart, increases: Sequence[SeatIncrease], today: date
+    session: Session, cart: Cart, lines: Sequence[PinnedLine], today: date
 ) -> Quote | None:
     """The open quote that a first click made today of the very same cart."""
-    wanted = [(i.item.item_id, i.item.price_id, i.added) for i in increases]
+    wanted = [
+        (x.kind, x.item_id, x.price_id, x.quantity, x.sold.details() if x.sold else None)
+        for x in lines
+    ]
     for quote in session.scalars(
         select(Quote).where(
             Quote.cart_id == cart.id, Quote.status == "open", Quote.created_on == today
         )
     ):
         pinned = session.execute(
-            select(QuoteLine.item_id, QuoteLine.price_id, QuoteLine.quantity)
+            select(QuoteLine.kind, QuoteLine.item_id, QuoteLine.price_id, QuoteLine.quantity,
+                   QuoteLine.details)
             .where(QuoteLine.quote_id == quote.id)
             .order_by(QuoteLine.position)
-        )
+        )  # fmt: skip
         if [tuple(line) for line in pinned] == wanted:
             return quote
     return None

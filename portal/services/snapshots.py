@@ -41,6 +41,7 @@ def buyer_snapshot(buyer: AccountBuying) -> dict[str, Any]:
         "country": buyer.country,
         "vat_number": buyer.vat_number,
         "vat_status": buyer.vat_status,
+        "billing_contact": buyer.billing_contact,
         "billing_email": buyer.billing_email,
         "purchase_order": buyer.purchase_order,
     }

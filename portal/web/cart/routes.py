@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.db import transaction
-from portal.domain.labels import item_label
+from portal.domain.catalogue import Charge
+from portal.domain.labels import item_label, label_of
 from portal.domain.permissions import Permission
-from portal.queries.quotes import get_cart_totals
+from portal.domain.subscriptions import SubscriptionState
+from portal.domain.wishes import NewAddOn, Start, Switch, Wish
+from portal.queries.quotes import get_cart_wishes
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.carts import empty_cart
 from portal.web.access import requires
@@ -20,21 +26,66 @@ from portal.web.signed_in import account, parts, read_connection, signed_in, sto
 blueprint = Blueprint("cart", __name__, url_prefix="/cart")
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A wish as the cart shows it: what, how many (`now` and `total` for seats), where to change it."""
+
+    kind: str
+    label: str
+    url: str
+    total: int = 0
+    now: int = 0
+    instead_of: str = ""
+
+
 @blueprint.get("")
 @requires(Permission.BUY)
 def index() -> ResponseReturnValue:
     """What is in the cart, by product, with the way to change it."""
     who, person = account(), signed_in()
     assert person is not None
-    totals = get_cart_totals(read_connection(), who.id, person.person_id)
-    catalogue, locale = parts().catalogue, speech().locale
-    lines = [
-        (item_label(catalogue, state.product_key, item, locale), item, totals[item.item_id], state)
-        for state in list_subscription_states(read_connection(), who.id)
-        for item in state.items
-        if totals.get(item.item_id, 0) > item.quantity
-    ]
+    wishes = get_cart_wishes(read_connection(), who.id, person.person_id)
+    states = list_subscription_states(read_connection(), who.id)
+    lines = [line for wish in wishes if (line := _line(wish, states)) is not None]
     return respond("cart/index.html", lines=lines)
+
+
+def _line(wish: Wish, states: Sequence[SubscriptionState]) -> Line | None:
+    """The wish in words; None for one that has come true or has nothing to come true on."""
+    catalogue, locale = parts().catalogue, speech().locale
+    if isinstance(wish, Start):
+        if any(state.product_key == wish.product for state in states):
+            return None
+        label = label_of(catalogue, wish.product, wish.plan, None, None, locale)
+        url = url_for("subscribe.product", product_key=wish.product)
+        return Line("start", label, url, total=wish.quantity)
+    if isinstance(wish, NewAddOn):
+        state = next((s for s in states if s.subscription_id == wish.subscription_id), None)
+        if state is None:
+            return None
+        key, package = wish.choice.add_on, wish.choice.package
+        label = label_of(catalogue, state.product_key, None, key, package, locale)
+        url = url_for("add_ons.choose", subscription_id=state.subscription_id, add_on_key=key,
+                      package_key=package)  # fmt: skip
+        flat = catalogue.add_on(state.product_key, key).charge is Charge.FLAT
+        return Line("flat" if flat else "add_on", label, url, total=wish.choice.quantity)
+    state = next((s for s in states if s.item(wish.item_id) is not None), None)
+    item = state.item(wish.item_id) if state is not None else None
+    if state is None or item is None:
+        return None
+    present = item_label(catalogue, state.product_key, item, locale)
+    if isinstance(wish, Switch):
+        if item.plan_key is not None:
+            label = label_of(catalogue, state.product_key, wish.key, None, None, locale)
+            url = url_for("plans.index", subscription_id=state.subscription_id)
+        else:
+            label = label_of(catalogue, state.product_key, None, item.add_on_key, wish.key, locale)
+            url = url_for("add_ons.index", subscription_id=state.subscription_id)
+        return None if label == present else Line("switch", label, url, instead_of=present)
+    if wish.total <= item.quantity:
+        return None
+    url = url_for("licences.add", subscription_id=state.subscription_id)
+    return Line("seats", present, url, total=wish.total, now=item.quantity)
 
 
 @blueprint.post("/empty")

@@ -7,7 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.db import transaction
-from portal.domain.labels import label_of
+from portal.domain.catalogue import Catalogue
+from portal.domain.labels import label_of, sold_label
+from portal.domain.order_lines import Sold
 from portal.domain.orders import UNRESOLVED
 from portal.domain.permissions import Permission
 from portal.payments.gateway import Patience
@@ -28,16 +30,7 @@ def show(order_id: int) -> ResponseReturnValue:
     """Placed, paid, provisioning, done; or what happened instead and what to do."""
     order, lines = _order(order_id)
     locale, catalogue = speech().locale, parts().catalogue
-    named = [
-        (
-            label_of(
-                catalogue, line.product_key or "", line.plan_key, line.add_on_key,
-                line.package_key, locale,
-            ),
-            line,
-        )
-        for line in lines
-    ]  # fmt: skip
+    named = [(_label(line, catalogue, locale), line) for line in lines]
     return respond(
         "orders/show.html",
         "orders/_progress.html",
@@ -103,6 +96,16 @@ def _refresh(order: OrderRow) -> bool:
         public_url=here.settings.public_url,
         patience=Patience.ON_SCREEN,
         now=here.clock.now,
+    )
+
+
+def _label(line: OrderLineRow, catalogue: Catalogue, locale: str) -> str:
+    """What a line sold, as it was ordered; an older one names what its item is."""
+    sold = Sold.read(line.details)
+    if sold is not None:
+        return sold_label(catalogue, sold, locale)
+    return label_of(
+        catalogue, line.product_key or "", line.plan_key, line.add_on_key, line.package_key, locale
     )
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from flask import abort
 
 from portal.domain.errors import DomainError
-from portal.domain.labels import item_label
+from portal.domain.labels import item_label, sold_label
+from portal.domain.order_lines import PinnedLine
 from portal.domain.pricing import PricedLine
 from portal.domain.quotes import PricedQuote, RenewalOutlook
-from portal.domain.subscriptions import SubscriptionState
+from portal.domain.subscriptions import ChangeKind, ItemState, SubscriptionState
 from portal.queries.quotes import AccountBuying, QuoteRow, get_account_buying, get_quote
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.quoting import preview_quote
+from portal.web.changes.views import ChangeLine, change_line
 from portal.web.locale import speech
+from portal.web.messages import error_sentence
 from portal.web.signed_in import account, parts, read_connection
 
 __all__ = ["QuoteView", "read_quote"]
@@ -23,7 +27,12 @@ __all__ = ["QuoteView", "read_quote"]
 
 @dataclass(frozen=True, slots=True)
 class QuoteView:
-    """`priced` is None where a closed quote can no longer be priced; `labels` is by line."""
+    """`priced` is None where a quote can no longer be priced; `labels` is by line.
+
+    `status` is the quote's, or `outdated` where it is open and no longer fits the subscription;
+    `problem` says why. `waiting` are the reductions of what it adds seats to, which stay (S3), each
+    with the number that is added.
+    """
 
     quote: QuoteRow
     buying: AccountBuying
@@ -32,6 +41,8 @@ class QuoteView:
     priced: PricedQuote | None
     labels: tuple[str, ...]
     outlook: tuple[tuple[str, RenewalOutlook], ...]
+    problem: str | None = None
+    waiting: tuple[tuple[ChangeLine, int], ...] = ()
 
     @property
     def named_lines(self) -> list[tuple[str, PricedLine]]:
@@ -42,11 +53,6 @@ class QuoteView:
     def is_open(self) -> bool:
         """Whether it can still be ordered today."""
         return self.status == "open"
-
-    @property
-    def units(self) -> int:
-        """Licences in all lines."""
-        return sum(line.quantity for line in self.quote.lines)
 
 
 def read_quote(quote_id: int) -> QuoteView:
@@ -61,6 +67,7 @@ def read_quote(quote_id: int) -> QuoteView:
     status = quote.status
     if status == "open" and today > quote.valid_until:
         status = "expired"
+    problem = None
     try:
         on = today if status == "open" else quote.created_on
         # What was ordered stands on the order, as it was charged; here only what was pinned.
@@ -69,18 +76,15 @@ def read_quote(quote_id: int) -> QuoteView:
             if quote.order_id is not None
             else preview_quote(quote.lines, states, buying, catalogue, on)
         )
-    except DomainError:
+    except DomainError as error:
+        # Closed, and its period is over; or open, and what it would change is another by now.
+        priced = None
         if status == "open":
-            raise
-        priced = None  # closed, and its period is over: what it pinned is still shown
-    where = {item.item_id: (state, item) for state in states for item in state.items}
-    locale = speech().locale
-    labels = tuple(
-        item_label(catalogue, where[line.item_id][0].product_key, where[line.item_id][1], locale)
-        if line.item_id in where
-        else ""
-        for line in quote.lines
-    )
+            status, problem = "outdated", error_sentence(error)
+    where: dict[int | None, tuple[SubscriptionState, ItemState]] = {
+        item.item_id: (state, item) for state in states for item in state.items
+    }
+    labels = tuple(_label(line, where) for line in quote.lines)
     return QuoteView(
         quote=quote,
         buying=buying,
@@ -88,17 +92,39 @@ def read_quote(quote_id: int) -> QuoteView:
         today=today,
         priced=priced,
         labels=labels,
-        outlook=_outlook(priced, states, locale),
+        outlook=_outlook(priced),
+        problem=problem,
+        waiting=_waiting(quote.lines, where),
     )
 
 
-def _outlook(
-    priced: PricedQuote | None, states: tuple[SubscriptionState, ...], locale: str
-) -> tuple[tuple[str, RenewalOutlook], ...]:
+def _label(
+    line: PinnedLine, where: Mapping[int | None, tuple[SubscriptionState, ItemState]]
+) -> str:
+    """What a line sells; one of the vendor's staff may name no more than the item."""
+    catalogue, locale = parts().catalogue, speech().locale
+    if line.sold is not None:
+        return sold_label(catalogue, line.sold, locale)
+    if line.item_id in where:
+        state, item = where[line.item_id]
+        return item_label(catalogue, state.product_key, item, locale)
+    return ""
+
+
+def _waiting(
+    lines: Iterable[PinnedLine], where: Mapping[int | None, tuple[SubscriptionState, ItemState]]
+) -> tuple[tuple[ChangeLine, int], ...]:
+    catalogue, locale = parts().catalogue, speech().locale
+    return tuple(
+        (change_line(where[line.item_id][0], change, catalogue, locale), line.quantity)
+        for line in lines
+        if line.kind == "seats" and line.item_id in where
+        for change in where[line.item_id][0].changes_of(ChangeKind.SEATS, line.item_id)
+    )
+
+
+def _outlook(priced: PricedQuote | None) -> tuple[tuple[str, RenewalOutlook], ...]:
     if priced is None:
         return ()
-    names = {
-        state.subscription_id: parts().catalogue.product(state.product_key).name.in_(locale)
-        for state in states
-    }
-    return tuple((names[o.subscription_id], o) for o in priced.outlook)
+    catalogue, locale = parts().catalogue, speech().locale
+    return tuple((catalogue.product(o.product_key).name.in_(locale), o) for o in priced.outlook)

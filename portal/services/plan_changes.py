@@ -1,0 +1,65 @@
+"""Asking for another plan at a renewal: a downgrade, or what costs no more today (C1, S4)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.changes import PlannedChange, plan_plan_change
+from portal.domain.errors import DomainError
+from portal.domain.purchases import why_not_alone
+from portal.models import ScheduledChange
+from portal.queries.prices import get_price_book
+from portal.services.audit import Actor
+from portal.services.scheduling import Opened, open_subscription, schedule_change
+
+__all__ = ["ask_plan_change", "require_alone", "require_shown"]
+
+
+def ask_plan_change(
+    session: Session,
+    account_id: int,
+    subscription_id: int,
+    plan_key: str,
+    *,
+    shown_on: date,
+    catalogue: Catalogue,
+    actor: Actor,
+    now: datetime,
+) -> ScheduledChange:
+    """Let plan `plan_key` wait for the renewal on `shown_on`, the date that was confirmed.
+
+    DomainError as `plan_plan_change`, and `not_offered`, `not_self_service` (`reason`),
+    `date_moved` (`on`) where it would take effect on another day.
+    """
+    opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
+    product = catalogue.product(opened.state.product_key)
+    if plan_key not in {plan.key for plan in product.offered_plans}:
+        raise DomainError("not_offered")
+    require_alone(opened, catalogue, plan=plan_key)
+    book = get_price_book(session.connection(), opened.account.currency)
+    planned = plan_plan_change(
+        opened.state, plan_key, book, opened.today, catalogue.policy.change_notice_days
+    )
+    require_shown(planned, shown_on)
+    return schedule_change(session, opened, planned, actor=actor, now=now)
+
+
+def require_alone(
+    opened: Opened, catalogue: Catalogue, *, plan: str | None = None, add_on: str | None = None
+) -> None:
+    """Raise `not_self_service` where the customer may not change this alone."""
+    reason = why_not_alone(
+        opened.state, opened.state.product_key, catalogue, opened.account.payment_terms,
+        plan=plan, add_on=add_on,
+    )  # fmt: skip
+    if reason is not None:
+        raise DomainError("not_self_service", reason=reason)
+
+
+def require_shown(planned: PlannedChange, shown_on: date) -> None:
+    """Raise `date_moved` where the change takes effect on another day than was confirmed (S4)."""
+    if planned.time.effective_on != shown_on:
+        raise DomainError("date_moved", on=planned.time.effective_on)

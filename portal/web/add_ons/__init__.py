@@ -1,0 +1,1 @@
+"""The add-ons of a subscription: bought, switched between packages, ended at the renewal."""

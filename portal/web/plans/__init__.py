@@ -1,0 +1,1 @@
+"""The plans of a product: compared, upgraded to at once, changed to at the renewal."""
