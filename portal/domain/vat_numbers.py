@@ -7,14 +7,15 @@ here is merely well formed.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 
 from stdnum.eu import vat
 from stdnum.exceptions import ValidationError
 
 from portal.domain.errors import DomainError
-from portal.domain.tax import EU_COUNTRIES, vat_prefix
+from portal.domain.tax import EU_COUNTRIES, VatStatus, vat_prefix
 
-__all__ = ["FREE_TEXT_LENGTH", "check_vat_number"]
+__all__ = ["FREE_TEXT_LENGTH", "KnownNumber", "check_vat_number", "plan_vat_number"]
 
 FREE_TEXT_LENGTH = 20
 """The longest number taken from a country outside the EU."""
@@ -58,3 +59,30 @@ def _free_text(text: str) -> str:
     if not number or not number.isprintable():
         raise DomainError("vat_number_malformed")
     return number
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNumber:
+    """A buyer's country and VAT number, and what is known of the number (I4)."""
+
+    country: str
+    number: str | None
+    status: VatStatus
+
+    @property
+    def is_askable(self) -> bool:
+        """Whether VIES can be asked about it: it knows the numbers of EU countries alone."""
+        return self.number is not None and self.country in EU_COUNTRIES
+
+
+def plan_vat_number(present: KnownNumber, text: str, country: str) -> KnownNumber:
+    """What is known once `text` and `country` are the buyer's; an empty text is no number.
+
+    What VIES or an operator said holds for exactly that number in that country (I4): a new one,
+    or the old one with another country, is unchecked. DomainError as `check_vat_number`.
+    """
+    number = check_vat_number(text, country) if text.strip() else None
+    if number == present.number and country == present.country:
+        return present
+    unknown = KnownNumber(country, number, VatStatus.NONE)
+    return replace(unknown, status=VatStatus.UNCHECKED) if unknown.is_askable else unknown

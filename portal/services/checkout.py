@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.domain.errors import DomainError, Problem, Rejected
-from portal.domain.tax import EU_COUNTRIES
-from portal.domain.vat_numbers import check_vat_number
-from portal.models import Account, Checkout, Member, PaymentMethod, Person
-from portal.services.audit import Actor, record
+from portal.domain.errors import Problem, Rejected
+from portal.models import Checkout, Member, PaymentMethod, Person
+from portal.services.audit import Actor
+from portal.services.billing_details import details_of, save_billing_details
 from portal.services.locks import lock_account
 from portal.services.quoting import load_quote
 
@@ -141,46 +140,7 @@ def save_choice(
 def save_billing_address(
     session: Session, account_id: int, address: BillingAddress, *, actor: Actor, now: datetime
 ) -> None:
-    """Change the account's billing details; issued invoices keep theirs.
-
-    Rejected with `vat_number_*` on `vat_number`. A new number, or an old one with another country,
-    is unchecked until VIES or an operator has said yes (I4).
-    """
+    """Change the billing details that the checkout shows; the others stay, errors as theirs."""
     account = lock_account(session, account_id)
-    number = (address.vat_number or "").strip() or None
-    if number is not None:
-        try:
-            number = check_vat_number(number, address.country)
-        except DomainError as error:
-            raise Rejected([Problem("vat_number", error.code, error.data)]) from error
-    old = _address_of(account)
-    if number != account.vat_number or address.country != account.country:
-        account.vat_number = number
-        known = number is not None and address.country in EU_COUNTRIES
-        account.vat_status = "unchecked" if known else "none"
-        account.vat_checked_at = None
-    account.company_name = address.company_name
-    account.address_line1 = address.address_line1
-    account.address_line2 = address.address_line2
-    account.postal_code = address.postal_code
-    account.city = address.city
-    account.country = address.country
-    account.billing_email = address.billing_email
-    account.purchase_order = address.purchase_order
-    new = _address_of(account)
-    changed = sorted(key for key in new if new[key] != old[key])
-    if changed:
-        record(session, "billing_details_changed", actor=actor, now=now, account_id=account_id,
-               old={key: old[key] for key in changed},
-               new={key: new[key] for key in changed})  # fmt: skip
-    session.flush()
-
-
-def _address_of(account: Account) -> dict[str, str | None]:
-    return asdict(
-        BillingAddress(
-            account.company_name, account.address_line1, account.address_line2,
-            account.postal_code, account.city, account.country, account.vat_number,
-            account.billing_email, account.purchase_order,
-        )
-    )  # fmt: skip
+    details = replace(details_of(account), **asdict(address))
+    save_billing_details(session, account_id, details, actor=actor, now=now)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.domain.email_addresses import normal_email
 from portal.domain.errors import DomainError
 from portal.domain.permissions import StaffRole
 from portal.models import Person, StaffMember
@@ -36,12 +36,7 @@ def create_staff_member(
     name = " ".join(name.split())
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise DomainError("name_missing")
-    try:
-        address = validate_email(
-            email.strip(), check_deliverability=False, test_environment=True
-        ).normalized.lower()
-    except EmailNotValidError:
-        raise DomainError("email_malformed") from None
+    address = normal_email(email)
     person = session.scalars(select(Person).where(Person.email == address)).one_or_none()
     if person is None:
         person = Person(email=address, name=name, locale=locale, created_at=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,12 @@ from hypothesis import strategies as st
 
 from portal.domain.errors import DomainError
 from portal.domain.tax import EU_COUNTRIES, TaxParty, VatStatus, vat_prefix
-from portal.domain.vat_numbers import FREE_TEXT_LENGTH, check_vat_number
+from portal.domain.vat_numbers import (
+    FREE_TEXT_LENGTH,
+    KnownNumber,
+    check_vat_number,
+    plan_vat_number,
+)
 
 untimed = settings(deadline=None)
 countries = st.sampled_from(sorted(EU_COUNTRIES))
@@ -131,3 +137,30 @@ def test_i4_free_text_has_a_length_and_is_printable() -> None:
     assert refusal("  ", "US") == ("vat_number_malformed", {})
     assert refusal("12\x0034", "US") == ("vat_number_malformed", {})
     assert refusal("12\u202e34", "US") == ("vat_number_malformed", {})
+
+
+PRESENT = KnownNumber("DE", "DE136695976", VatStatus.VALID)
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "expected"),
+    [
+        ("de 136 695 976", "DE", PRESENT),  # the same number, typed in another way
+        ("", "DE", KnownNumber("DE", None, VatStatus.NONE)),
+        ("DE299180232", "DE", KnownNumber("DE", "DE299180232", VatStatus.UNCHECKED)),
+        ("0123.456.749", "BE", KnownNumber("BE", "BE0123456749", VatStatus.UNCHECKED)),
+        ("CHE-123.456.788", "CH", KnownNumber("CH", "CHE-123.456.788", VatStatus.NONE)),
+        (" ", "US", KnownNumber("US", None, VatStatus.NONE)),
+    ],
+)
+def test_I4_what_was_confirmed_holds_for_that_number_in_that_country_alone(
+    text: str, country: str, expected: KnownNumber
+) -> None:
+    assert plan_vat_number(PRESENT, text, country) == expected
+
+
+def test_I4_an_invalid_number_that_is_saved_again_stays_invalid() -> None:
+    known = replace(PRESENT, status=VatStatus.INVALID)
+    assert plan_vat_number(known, "DE136695976", "DE") == known
+    with pytest.raises(DomainError, match="vat_number_other_country"):
+        plan_vat_number(known, "DE136695976", "BE")

@@ -1,0 +1,60 @@
+"""Asking for another billing period: monthly, quarterly or yearly from a renewal on (C1, C4, S4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.changes import PlannedChange, plan_period_change
+from portal.domain.errors import DomainError
+from portal.domain.period_options import why_no_period_change
+from portal.domain.periods import Interval
+from portal.queries.prices import get_price_book
+from portal.services.audit import Actor
+from portal.services.scheduling import open_subscription, schedule_change
+
+__all__ = ["ask_for_period", "terms_of_period"]
+
+
+def terms_of_period(planned: PlannedChange) -> str:
+    """What was shown of a change, to be sent back with the confirmation: its day and its amount.
+
+    What waits with it is part of the amount, so nothing is agreed to unseen.
+    """
+    net = sum(line.net.minor for line in planned.after.lines)
+    before = sum(line.net.minor for line in planned.before.lines)
+    return f"{planned.time.effective_on.isoformat()}.{before}.{net}"
+
+
+def ask_for_period(
+    session: Session,
+    account_id: int,
+    subscription_id: int,
+    interval: Interval,
+    *,
+    shown: str,
+    catalogue: Catalogue,
+    actor: Actor,
+    now: datetime,
+) -> PlannedChange:
+    """Let another billing period wait for the renewal that S4 leaves; asked twice, it waits once.
+
+    DomainError as `open_subscription` and `plan_period_change`; `not_self_service` where the
+    customer does not change it alone; `change_differs` where it is not what was `shown`.
+    """
+    opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
+    reason = why_no_period_change(opened.state, catalogue, opened.account.payment_terms)
+    if reason not in (None, "ends"):
+        raise DomainError("not_self_service", reason=reason)
+    book = get_price_book(session.connection(), opened.account.currency)
+    planned = plan_period_change(
+        opened.state, interval, book, opened.today, catalogue.policy.change_notice_days
+    )
+    if any(dict(change.target) == dict(planned.target) for change in planned.replaces):
+        return planned  # a second click: it waits already
+    if terms_of_period(planned) != shown:
+        raise DomainError("change_differs")
+    schedule_change(session, opened, planned, actor=actor, now=now)
+    return planned

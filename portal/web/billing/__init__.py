@@ -1,0 +1,1 @@
+"""Billing: what comes next, in which periods, to whom it is addressed and how it is paid."""
