@@ -91,6 +91,19 @@ class InvoiceDocument:
     paid_with: PaidWith | None
     order_number: str | None
     lines: tuple[InvoiceDocumentLine, ...]
+    corrects_number: str = ""
+    corrects_on: date | None = None
+    reason: str = ""
+    to_balance_minor: int = 0
+
+    @property
+    def is_credit_note(self) -> bool:
+        """Whether it takes its amounts off another invoice, `corrects_number` of `corrects_on`.
+
+        `reason` is a code of credit_note_words or text; `to_balance_minor` was paid on that
+        invoice before and is owed to the customer since.
+        """
+        return bool(self.corrects_number)
 
     def money(self, minor: int) -> Money:
         """An amount in the invoice's currency."""

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from portal.documents.credit_note_words import correction_words, reason_words
 from portal.documents.invoice_document import InvoiceDocument
 from portal.documents.invoice_words import (
     address_lines,
@@ -76,11 +77,14 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
     def money(minor: int) -> str:
         return words.money(Money(minor, document.currency))
 
+    credit = document.is_credit_note
     facts = [
-        [_("Invoice number"), document.number],
-        [_("Invoice date"), words.day(document.issued_on)],
+        [_("Credit note number") if credit else _("Invoice number"), document.number],
+        [_("Credit note date") if credit else _("Invoice date"), words.day(document.issued_on)],
         [_("Date of supply"), supply_words(document, words)],
     ]
+    if credit:
+        facts.append([_("For invoice"), document.corrects_number])
     if document.status in {"open", "pending"}:
         facts.append([_("Due date"), words.day(document.due_on)])
     if document.order_number:
@@ -91,13 +95,23 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
     return {
         "lang": words.locale,
         "accent": accent,
-        "title": _("Invoice %(number)s", number=document.number),
-        "heading": _("Invoice"),
+        "title": (
+            _("Credit note %(number)s", number=document.number)
+            if credit
+            else _("Invoice %(number)s", number=document.number)
+        ),
+        "heading": _("Credit note") if credit else _("Invoice"),
         "brand": seller.get("brand") or seller.get("legal_name") or "",
         "seller_label": _("From"),
         "seller": _party(seller.get("legal_name"), seller, seller.get("vat_number"), words),
         "buyer_label": _("To"),
-        "buyer": _party(buyer.get("company_name"), buyer, buyer.get("vat_number"), words),
+        "buyer": _party(
+            buyer.get("company_name"),
+            buyer,
+            buyer.get("vat_number"),
+            words,
+            contact=buyer.get("billing_contact"),
+        ),
         "facts": facts,
         "columns": [_("Description"), _("Quantity"), _("Unit price"), _("VAT"), _("Amount")],
         "lines": [
@@ -128,9 +142,9 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
             _("Total (%(currency)s)", currency=document.currency),
             money(document.gross_minor),
         ],
-        "note": tax_note(document, words),
+        "note": _note(document, words),
         "payment": payment_words(document, words),
-        "is_settled": document.status in {"paid", "credited", "written_off"},
+        "is_settled": credit or document.status in {"paid", "credited", "written_off"},
         "bank": _bank(document, words),
         "qr": _payment_code(document),
         "qr_words": _("Payment code for your banking app"),
@@ -139,9 +153,26 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
     }
 
 
-def _party(name: str | None, party: Any, vat_number: str | None, words: Language) -> dict[str, Any]:
+def _note(document: InvoiceDocument, words: Language) -> str:
+    """What the law asks for below the sums: the invoice that is corrected, why VAT is not due."""
+    sentences = [tax_note(document, words)]
+    if document.is_credit_note:
+        sentences[:0] = [correction_words(document, words), reason_words(document.reason, words)]
+    return " ".join(filter(None, sentences))
+
+
+def _party(
+    name: str | None,
+    party: Any,
+    vat_number: str | None,
+    words: Language,
+    *,
+    contact: str | None = None,
+) -> dict[str, Any]:
     _ = words.gettext
     lines = address_lines(party, words)
+    if contact:  # invoices from before there was one have none
+        lines.insert(0, _("For the attention of %(name)s", name=contact))
     if vat_number:
         lines.append(_("VAT number %(number)s", number=vat_number))
     return {"name": name or "", "lines": lines}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from portal.documents.credit_note_words import settlement_words
 from portal.documents.invoice_document import InvoiceDocument, InvoiceDocumentLine, PaidWith
 from portal.domain.money import Money
 from portal.domain.tax import TaxTreatment
@@ -63,6 +64,8 @@ def tax_note(document: InvoiceDocument, words: Language) -> str:
 def payment_words(document: InvoiceDocument, words: Language) -> str:
     """Where the payment stands, as a whole sentence."""
     _ = words.gettext
+    if document.is_credit_note:
+        return settlement_words(document, words)
     if document.status == "credited":
         return _("This invoice was credited in full: nothing is to be paid.")
     if document.status == "written_off":

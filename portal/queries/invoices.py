@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, or_, select
+from sqlalchemy import Executable, Row, bindparam, literal, or_, select, union, union_all
 from sqlalchemy.engine import Connection
 
 from portal.documents.invoice_document import (
@@ -21,7 +21,7 @@ from portal.documents.invoice_document import (
 from portal.documents.invoice_words import NOT_COLLECTED
 from portal.domain.money import Money
 from portal.domain.periods import local_date
-from portal.models import Invoice, InvoiceLine, Order, Payment, PaymentMethod
+from portal.models import CreditNote, Invoice, InvoiceLine, Order, Payment, PaymentMethod
 
 __all__ = [
     "InvoiceRow",
@@ -35,7 +35,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """An invoice as the list shows it; `open` is what is still to be paid."""
+    """An invoice as the list shows it; `open` is what is still to be paid.
+
+    A credit note has `credit_note` as kind and status, and a total below zero.
+    """
 
     number: str
     kind: str
@@ -46,7 +49,8 @@ class InvoiceRow:
     open: Money
 
 
-_LIST = select(
+# Credit notes stand in the list between the invoices, with their amounts below zero.
+_INVOICES = select(
     Invoice.number,
     Invoice.kind,
     Invoice.issued_on,
@@ -56,20 +60,41 @@ _LIST = select(
     Invoice.gross_minor,
     Invoice.credited_minor,
     Invoice.paid_minor,
+    Invoice.id,
 ).where(Invoice.account_id == bindparam("account_id"))
-_LATEST_FIRST = (Invoice.issued_on.desc(), Invoice.id.desc())
-_LIST_ALL = _LIST.order_by(*_LATEST_FIRST).limit(bindparam("limit")).offset(bindparam("offset"))
-_LIST_YEAR = (
-    _LIST.where(Invoice.year == bindparam("year"))
-    .order_by(*_LATEST_FIRST)
-    .limit(bindparam("limit"))
-    .offset(bindparam("offset"))
+_NOTES = select(
+    CreditNote.number,
+    literal("credit_note").label("kind"),
+    CreditNote.issued_on,
+    CreditNote.issued_on.label("due_on"),
+    literal("credit_note").label("status"),
+    CreditNote.currency,
+    (-CreditNote.gross_minor).label("gross_minor"),
+    literal(0).label("credited_minor"),
+    literal(0).label("paid_minor"),
+    CreditNote.id,
+).where(CreditNote.account_id == bindparam("account_id"))
+
+
+def _list(invoices: Any, notes: Any) -> Any:
+    """The latest first; one statement for a page of both."""
+    both = union_all(invoices, notes)
+    columns = both.selected_columns
+    return (
+        both.order_by(columns.issued_on.desc(), columns.kind, columns.id.desc())
+        .limit(bindparam("limit"))
+        .offset(bindparam("offset"))
+    )
+
+
+_LIST_ALL = _list(_INVOICES, _NOTES)
+_LIST_YEAR = _list(
+    _INVOICES.where(Invoice.year == bindparam("year")),
+    _NOTES.where(CreditNote.year == bindparam("year")),
 )
-_YEARS = (
-    select(Invoice.year)
-    .where(Invoice.account_id == bindparam("account_id"))
-    .distinct()
-    .order_by(Invoice.year.desc())
+_YEARS = union(
+    select(Invoice.year).where(Invoice.account_id == bindparam("account_id")),
+    select(CreditNote.year).where(CreditNote.account_id == bindparam("account_id")),
 )
 
 _DOCUMENT = (
@@ -160,7 +185,7 @@ _YEAR_STATEMENTS = _three(_BY_YEAR)
 def list_invoices(
     connection: Connection, account_id: int, *, year: int | None, limit: int, offset: int
 ) -> tuple[InvoiceRow, ...]:
-    """The account's invoices, the latest first, of one vendor's `year` or of all."""
+    """The account's invoices and credit notes, the latest first, of a vendor's `year` or of all."""
     values = {"account_id": account_id, "limit": limit, "offset": offset}
     if year is None:
         rows = connection.execute(_LIST_ALL, values)
@@ -171,13 +196,13 @@ def list_invoices(
             number, kind, issued_on, due_on, status, Money(gross, currency),
             Money(max(gross - credited - paid, 0), currency),
         )
-        for number, kind, issued_on, due_on, status, currency, gross, credited, paid in rows
+        for number, kind, issued_on, due_on, status, currency, gross, credited, paid, _id in rows
     )  # fmt: skip
 
 
 def list_invoice_years(connection: Connection, account_id: int) -> tuple[int, ...]:
-    """The years in which the account has invoices, the latest first."""
-    return tuple(connection.scalars(_YEARS, {"account_id": account_id}))
+    """The years in which the account has invoices or credit notes, the latest first."""
+    return tuple(sorted(connection.scalars(_YEARS, {"account_id": account_id}), reverse=True))
 
 
 def get_invoice(

@@ -5,11 +5,17 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, request, send_file
 from flask.typing import ResponseReturnValue
 
+from portal.documents.credit_note_words import correction_words, reason_words
 from portal.documents.invoice_document import InvoiceDocument
 from portal.documents.invoice_pdf import invoice_filename, render_invoice
 from portal.documents.invoice_words import address_lines, formula, payment_words, tax_note
 from portal.domain.permissions import Permission
 from portal.languages import language
+from portal.queries.credit_notes import (
+    get_credit_note,
+    list_credit_notes_of_invoice,
+    list_credit_notes_of_year,
+)
 from portal.queries.invoices import (
     get_invoice,
     list_invoice_years,
@@ -57,10 +63,16 @@ def index() -> ResponseReturnValue:
 def show(number: str) -> ResponseReturnValue:
     """One invoice with all its lines; what is frozen in it stays in its own language."""
     invoice = _invoice(number)
+    notes = list_credit_notes_of_invoice(read_connection(), account().id, invoice.id)
+    return _show(invoice, notes=notes)
+
+
+def _show(invoice: InvoiceDocument, **more: object) -> ResponseReturnValue:
     words = language(speech().locale)
     return respond(
         "invoices/show.html",
         invoice=invoice,
+        **more,
         formulas={line.position: formula(line, invoice.currency, words) for line in invoice.lines},
         payment=payment_words(invoice, words),
         taxes=[
@@ -84,7 +96,30 @@ def show(number: str) -> ResponseReturnValue:
 @requires(Permission.SEE_MONEY)
 def pdf(number: str) -> ResponseReturnValue:
     """The PDF, in the language the invoice was frozen in."""
-    invoice = _invoice(number)
+    return _pdf(_invoice(number))
+
+
+@blueprint.get("/credit-notes/<credit_note>")
+@requires(Permission.SEE_MONEY)
+def show_credit_note(credit_note: str) -> ResponseReturnValue:
+    """One credit note, which is a document like an invoice."""
+    document = _credit_note(credit_note)
+    words = language(speech().locale)
+    return _show(
+        document,
+        correction=correction_words(document, words),
+        reason=reason_words(document.reason, words),
+    )
+
+
+@blueprint.get("/credit-notes/<credit_note>.pdf")
+@requires(Permission.SEE_MONEY)
+def credit_note_pdf(credit_note: str) -> ResponseReturnValue:
+    """Its PDF, in the language of the invoice that it corrects."""
+    return _pdf(_credit_note(credit_note))
+
+
+def _pdf(invoice: InvoiceDocument) -> ResponseReturnValue:
     stop_reading()
     response = Response(
         render_invoice(invoice, parts().catalogue.vendor.accent), mimetype="application/pdf"
@@ -98,11 +133,15 @@ def pdf(number: str) -> ResponseReturnValue:
 @blueprint.get("/year/<int:year>.zip")
 @requires(Permission.SEE_MONEY)
 def year_archive(year: int) -> ResponseReturnValue:
-    """All invoices of a year as PDF, with a list as CSV."""
+    """All invoices and credit notes of a year as PDF, with a list as CSV."""
     vendor = parts().catalogue.vendor
     if year not in _YEARS:
         abort(404)
-    invoices = list_invoices_of_year(read_connection(), account().id, year, vendor.time_zone)
+    connection, account_id = read_connection(), account().id
+    invoices = (
+        *list_invoices_of_year(connection, account_id, year, vendor.time_zone),
+        *list_credit_notes_of_year(connection, account_id, year),
+    )
     if not invoices:
         abort(404)
     stop_reading()  # making the PDFs takes a while and needs no database
@@ -122,6 +161,13 @@ def _invoice(number: str) -> InvoiceDocument:
     if invoice is None:
         abort(404)
     return invoice
+
+
+def _credit_note(number: str) -> InvoiceDocument:
+    document = get_credit_note(read_connection(), account().id, number)
+    if document is None:
+        abort(404)
+    return document
 
 
 def _number(name: str, otherwise: int | None, allowed: range) -> int | None:

@@ -13,11 +13,10 @@ from flask_babel import gettext as _
 
 from portal.documents.invoice_document import InvoiceDocument
 from portal.documents.invoice_pdf import invoice_filename, render_invoice
+from portal.domain.csv_cells import safe_cell
 from portal.domain.money import Money, major
 
 __all__ = ["pack_year"]
-
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def pack_year(invoices: Iterable[InvoiceDocument], accent: str) -> IO[bytes]:
@@ -34,7 +33,7 @@ def pack_year(invoices: Iterable[InvoiceDocument], accent: str) -> IO[bytes]:
         for invoice in invoices:
             name = invoice_filename(invoice.number)
             archive.writestr(_entry(name, invoice, ZIP_STORED), render_invoice(invoice, accent))
-            rows.writerow([_safe(cell) for cell in _row(invoice)] + [name])
+            rows.writerow([safe_cell(cell) for cell in _row(invoice)] + [name])
         index = ZipInfo("index.csv", (1980, 1, 1, 0, 0, 0))
         index.compress_type, index.external_attr = ZIP_DEFLATED, 0o644 << 16
         # With the mark spreadsheets know that it is UTF-8.
@@ -52,7 +51,9 @@ def _entry(name: str, invoice: InvoiceDocument, compression: int) -> ZipInfo:
 
 def _row(invoice: InvoiceDocument) -> list[str]:
     def amount(minor: int) -> str:
-        return str(major(Money(minor, invoice.currency)))
+        # The column of a credit note's totals adds up with those of the invoices.
+        sign = -1 if invoice.is_credit_note else 1
+        return str(major(Money(sign * minor, invoice.currency)))
 
     return [
         invoice.number,
@@ -67,9 +68,3 @@ def _row(invoice: InvoiceDocument) -> list[str]:
         amount(invoice.tax_minor),
         amount(invoice.gross_minor),
     ]
-
-
-def _safe(cell: str) -> str:
-    """A cell that a spreadsheet would take for a formula is made plain text."""
-    is_number = cell.removeprefix("-").replace(".", "", 1).isdigit()
-    return f"'{cell}" if cell.startswith(_FORMULA_SIGNS) and not is_number else cell

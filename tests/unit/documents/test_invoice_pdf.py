@@ -155,3 +155,11 @@ def test_signs_of_the_typesetter_in_a_name_are_only_signs() -> None:
 
 def test_a_file_name_has_no_path() -> None:
     assert invoice_filename("../KAN 2026/1") == "---KAN-2026-1.pdf"
+
+
+def test_the_billing_contact_is_named_and_an_old_invoice_has_none() -> None:
+    named = replace(INVOICE, buyer={**INVOICE.buyer, "billing_contact": "An Declercq"})
+    assert "For the attention of An Declercq" in text_of(render_invoice(named))
+    assert "For the attention of" not in text_of(render_invoice(INVOICE))
+    nobody = replace(INVOICE, buyer={**INVOICE.buyer, "billing_contact": ""})
+    assert "For the attention of" not in text_of(render_invoice(nobody))

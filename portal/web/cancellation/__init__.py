@@ -1,0 +1,1 @@
+"""Cancelling a subscription: one page, one button, and the way back."""
