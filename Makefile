@@ -9,7 +9,7 @@ DEMO := $(BIN)/flask --app portal.cli:make_demo_app
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo-reset test check bench screenshots translations mutate lock clean
+.PHONY: help setup setup-test run demo-reset test soak check bench screenshots translations mutate lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ demo-reset: setup ## put the demo data back to the start
 test: setup-test ## every test, the browser's included (PYTEST_ARGS=…)
 	@.ci/setup_browser
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: setup-test ## the full batteries: hundreds of kills, thousands of histories (long; PYTEST_ARGS=…)
+	@PORTAL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)
 
 check: setup-test ## style, types, layers, templates, words, requirements, catalogue, translations
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
