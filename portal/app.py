@@ -21,6 +21,7 @@ from portal.extensions import LazyMigrate, babel, csrf, db, htmx, limiter, mail
 from portal.mail.transport import MailTransport
 from portal.parts import Parts
 from portal.payments.gateway import Gateway
+from portal.vat.register import VatRegister
 
 BODY_LIMIT = 1_000_000  # bytes; files have their own, larger limit where they are accepted
 
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         catalogue=catalogue,
         gateway=_gateway(settings),
         mail=_mail_transport(settings),
+        vat_register=_vat_register(settings),
     )
 
     from portal.web import install_web  # the pages import the extensions made above
@@ -159,3 +161,13 @@ def _mail_transport(settings: Settings) -> MailTransport:
     from portal.mail.smtp import SmtpTransport
 
     return DemoMailbox(settings.mail.sender) if settings.is_demo else SmtpTransport(settings.mail)
+
+
+def _vat_register(settings: Settings) -> VatRegister:
+    from portal.vat.demo_register import DemoRegister
+    from portal.vat.no_register import NoRegister
+    from portal.vat.vies import Vies
+
+    if settings.is_demo:
+        return DemoRegister()
+    return Vies(settings.vies_url) if settings.vies_url is not None else NoRegister()

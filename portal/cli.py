@@ -1,4 +1,4 @@
-"""The flask commands: operator, executive, accounts, catalog, worker, run-due; demo in demo mode.
+"""The flask commands: operator, executive, accounts, catalog, vat, renewals, worker, run-due; demo.
 
 `flask --app portal.cli:make_app …` in production, `flask --app portal.cli:make_demo_app …` for the
 demo. A command is an edge: it reads the clock and commits.
@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from portal.app import create_app, create_demo_app
 from portal.commands_demo import demo
+from portal.commands_vat import vat
 from portal.config import DEMO_CATALOG
 from portal.db import reading, transaction
 from portal.domain.account_file import AccountFileMistakes, read_account_file
@@ -31,6 +32,7 @@ from portal.domain.catalogue_reader import Mistake
 from portal.domain.errors import DomainError
 from portal.domain.permissions import StaffRole
 from portal.jobs.commands import commands as job_commands
+from portal.jobs.renewal_commands import renewals
 from portal.migrations.head import is_current
 from portal.parts import Parts
 from portal.services.account_import import ImportStep, import_accounts, list_executives
@@ -74,12 +76,21 @@ def _only_checks_the_catalogue() -> bool:
 def _with_commands(app: Flask) -> Flask:
     for group in (operator, executive, accounts, catalog):
         app.cli.add_command(group)
+    for theirs in (vat, renewals):
+        group = copy.copy(theirs)
+        group.commands = {name: _checked(command) for name, command in theirs.commands.items()}
+        app.cli.add_command(group)
     for command in job_commands:
-        checked = copy.copy(command)
-        assert command.callback is not None
-        checked.callback = with_appcontext(_needs_tables(command.callback))
-        app.cli.add_command(checked)
+        app.cli.add_command(_checked(command))
     return app
+
+
+def _checked(command: click.Command) -> click.Command:
+    """A command of another module, refused while the database lacks a migration."""
+    checked = copy.copy(command)
+    assert command.callback is not None
+    checked.callback = with_appcontext(_needs_tables(command.callback))
+    return checked
 
 
 def _parts() -> Parts:

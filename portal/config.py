@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 LOCALES = ("en", "nl", "fr", "it", "de")
 DEMO_CATALOG = ROOT / "portal" / "demo" / "catalog.toml"
+VIES_URL = "https://ec.europa.eu/taxation_customs/vies/rest-api"
 
 _WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "dev", "development", "secretkey"}
 _SECRET_LENGTH = 32
@@ -62,6 +63,7 @@ class Settings:
     stripe_secret_key: str | None = field(default=None, repr=False)
     stripe_webhook_secret: str | None = field(default=None, repr=False)
     entitlement_secret: str | None = field(default=None, repr=False)
+    vies_url: str | None = None
     rate_limit_storage: str = "memory://"
     trusted_proxies: int = 0
     metrics_token: str | None = field(default=None, repr=False)
@@ -120,6 +122,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             f"ENTITLEMENT_SECRET is weak: use at least {_SECRET_LENGTH} random characters."
         )
 
+    vies_url = _vies_url(environ, mistakes)
     rate_limit_storage = _rate_limit_storage(environ, mistakes)
     trusted_proxies = number("TRUSTED_PROXIES", 0, 0, 5)
     if mistakes:
@@ -135,6 +138,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         stripe_secret_key=stripe_key,
         stripe_webhook_secret=stripe_hook,
         entitlement_secret=entitlement_secret,
+        vies_url=vies_url,
         rate_limit_storage=rate_limit_storage,
         trusted_proxies=trusted_proxies,
         metrics_token=environ.get("METRICS_TOKEN", "").strip() or None,
@@ -208,6 +212,16 @@ def _public_url(environ: Mapping[str, str], mistakes: list[str]) -> str:
         mistakes.append("PUBLIC_URL must look like https://portal.example.com, without a path.")
     elif parts.scheme == "http" and not local:
         mistakes.append("PUBLIC_URL must use https: links and cookies would travel unprotected.")
+    return url
+
+
+def _vies_url(environ: Mapping[str, str], mistakes: list[str]) -> str | None:
+    """Where VAT numbers are asked about; None where the operator has switched it off."""
+    url = environ.get("VIES_URL", "").strip().rstrip("/") or VIES_URL
+    if url.lower() == "off":
+        return None
+    if not re.match(r"https://[^/\s]+|http://(127\.0\.0\.1|localhost)[:/]", url):
+        mistakes.append("VIES_URL must begin with https:// (or be off, or be left out).")
     return url
 
 

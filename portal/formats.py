@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_interval, format_skeleton, format_time
+from babel.lists import format_list
 from babel.numbers import NumberPattern, format_decimal, format_percent
 
 from portal.domain.money import Money, major, minor_digits
@@ -28,6 +29,7 @@ __all__ = [
     "format_instant",
     "format_integer",
     "format_money",
+    "format_names",
     "format_number",
     "format_percentage",
 ]
@@ -106,6 +108,12 @@ def format_instant(at: datetime, locale: str, time_zone: str) -> str:
     local = at.astimezone(ZoneInfo(time_zone))
     time = format_time(local, "short", tzinfo=local.tzinfo, locale=babel_locale(locale))
     return f"{format_day_short(local.date(), locale)}, {time}"
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def format_names(names: tuple[str, ...], locale: str) -> str:
+    """T. Maes, A. Roy and J. Okafor."""
+    return str(format_list(names, locale=babel_locale(locale)))
 
 
 @lru_cache(maxsize=_REMEMBERED)

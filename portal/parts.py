@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from portal.domain.catalogue import Catalogue
     from portal.mail.transport import MailTransport
     from portal.payments.gateway import Gateway
+    from portal.vat.register import VatRegister
 
 __all__ = ["Parts"]
 
@@ -24,3 +25,4 @@ class Parts:
     catalogue: Catalogue
     gateway: Gateway
     mail: MailTransport
+    vat_register: VatRegister

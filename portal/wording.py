@@ -7,7 +7,14 @@ from decimal import Decimal
 from portal.domain.money import Money
 from portal.languages import Language
 
-__all__ = ["formula_words", "method_words"]
+__all__ = ["consent_words", "formula_words", "line_words", "method_words"]
+
+
+def line_words(words: Language, kind: str, label: str) -> str:
+    """What a line is for: its label, or `Credit for the unused part of Kanto CRM Start` (C1)."""
+    if kind == "plan_credit":
+        return words.gettext("Credit for the unused part of %(product)s", product=label)
+    return label
 
 
 def formula_words(
@@ -43,3 +50,34 @@ def method_words(words: Language, kind: str, brand: str = "", last4: str = "") -
         return _("SEPA direct debit from the account ending %(last4)s", last4=last4)
     shown = brand if brand != brand.lower() else brand.replace("_", " ").title()
     return _("%(brand)s ending %(last4)s", brand=shown or _("Card"), last4=last4)
+
+
+def consent_words(words: Language, account: str, when: str, role: str | None) -> str:
+    """The exact words an admin of `account` agrees to or refuses (S7): they are stored as shown.
+
+    `when` is now (with the `role` that follows, else deactivation) or renewal.
+    """
+    _ = words.gettext
+    if when == "renewal":
+        return _(
+            "I agree that a renewal with fewer licences may take my licences for %(account)s, "
+            "and that I am deactivated when none is left to me.",
+            account=account,
+        )
+    if role == "billing_admin":
+        return _(
+            "I agree to give up my admin rights in %(account)s at once. From then on I am a billing "
+            "admin: I manage money and licences, but not people.",
+            account=account,
+        )
+    if role == "member":
+        return _(
+            "I agree to give up my admin rights in %(account)s at once. From then on I am a member: "
+            "I see the licences and change nothing.",
+            account=account,
+        )
+    return _(
+        "I agree to be deactivated in %(account)s at once: my licences become free, I lose my admin "
+        "rights, and I can sign in only to read.",
+        account=account,
+    )

@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from portal.app import create_app
 from portal.cli import _with_commands
@@ -168,6 +169,8 @@ def test_commands_before_db_upgrade_answer_one_line(tmp_path: Path) -> None:
         ["executive", "create", "nora@kanto.example", "Nora"],
         ["accounts", "import", str(file)],
         ["catalog", "apply"],
+        ["vat", "confirm", "1"],
+        ["vat", "reject", "1"],
         ["worker"],
         ["run-due"],
     ):
@@ -176,6 +179,20 @@ def test_commands_before_db_upgrade_answer_one_line(tmp_path: Path) -> None:
             1, "The tables are missing: run `flask db upgrade` first.\n",
         ), args  # fmt: skip
     assert run.invoke(args=["catalog", "check"]).exit_code == 0
+
+
+def test_I4_an_operator_confirms_and_rejects_a_vat_number(
+    run: FlaskCliRunner, books: Session
+) -> None:
+    account = books.scalars(select(Account).where(Account.vat_number == "GB987400004")).one()
+    for verb, status, words in (("confirm", "valid", "is valid"),
+                                ("reject", "invalid", "is not valid")):  # fmt: skip
+        answer = run.invoke(args=["vat", verb, str(account.id)])
+        assert (answer.exit_code, answer.output) == (0, f"GB987400004 {words} from now on.\n")
+        books.expire_all()
+        assert account.vat_status == status
+    answer = run.invoke(args=["vat", "confirm", "987654"])
+    assert (answer.exit_code, answer.output) == (1, "There is no account with this number.\n")
 
 
 @pytest.mark.parametrize("typed", ["abc", "0", "65536", "8e3", "", "9" * 5000])

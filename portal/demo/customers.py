@@ -9,6 +9,7 @@ from portal.demo.plans import (
     MemberPlan,
     MethodPlan,
     QuotePlan,
+    ReductionPlan,
     SeatOrderPlan,
     SubscriptionPlan,
     TopUpPlan,
@@ -162,6 +163,7 @@ OFFICINE = CustomerPlan(
                   "Come d’accordo: cinque licenze CRM e due Desk per la nuova sede di Arezzo, con il 10 % di sconto.",
                   discount_basis_points=1000),
     ),
+    reductions=(ReductionPlan(4, "sign", 7),),
 )  # fmt: skip
 
 BRIGHTWATER = CustomerPlan(

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.demo.plans import QuotePlan, TopUpPlan, UsagePlan
+from portal.demo.plans import QuotePlan, ReductionPlan, TopUpPlan, UsagePlan
 from portal.demo.rows import collect
 from portal.demo.timeline import Event
 from portal.domain.catalogue import Catalogue
@@ -16,6 +16,7 @@ from portal.domain.money import Money
 from portal.domain.periods import local_date
 from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.quotes import last_valid_day, subject_of_subscription
+from portal.domain.seat_removal import plan_seat_removal
 from portal.models import (
     Account,
     CreditEntry,
@@ -28,14 +29,17 @@ from portal.models import (
     SubscriptionItem,
     Wallet,
 )
+from portal.queries.holders import count_active_admins, list_subscription_held
 from portal.queries.quotes import get_account_buying
+from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor, record
 from portal.services.invoicing import DraftLine, issue_invoice
 from portal.services.numbering import take_number
 from portal.services.quoting import decline_quote
+from portal.services.seat_removal import remove_seats
 from portal.services.snapshots import buyer_snapshot, tax_snapshot
 
-__all__ = ["buy_credits", "decline_last_quote", "make_quote", "use_credits"]
+__all__ = ["ask_reduction", "buy_credits", "decline_last_quote", "make_quote", "use_credits"]
 
 
 def buy_credits(session: Session, catalogue: Catalogue, account: Account, plan: TopUpPlan) -> Event:
@@ -181,3 +185,36 @@ def _plan_item(
         )
     ).one()
     return row[0], row[1]
+
+
+def ask_reduction(
+    session: Session,
+    catalogue: Catalogue,
+    account: Account,
+    plan: ReductionPlan,
+    admin: Callable[[], Actor],
+) -> Event:
+    """An admin asked for fewer seats; they wait for the renewal (S1)."""
+
+    def ask(at: datetime) -> None:
+        connection = session.connection()
+        state = next(s for s in list_subscription_states(connection, account.id)
+                     if s.product_key == plan.product)  # fmt: skip
+        item = state.plan_item
+        remove = item.quantity - plan.seats
+        shown = plan_seat_removal(
+            state,
+            item.item_id,
+            remove,
+            held=[one.held for one in list_subscription_held(
+                connection, account.id, state.subscription_id)],
+            active_admins=count_active_admins(connection, account.id),
+            asked_on=local_date(at, account.time_zone),
+            notice_days=catalogue.policy.change_notice_days,
+        )  # fmt: skip
+        remove_seats(
+            session, account.id, state.subscription_id, item.item_id, remove, chosen=None,
+            shown=shown.key, catalogue=catalogue, actor=admin(), now=at,
+        )  # fmt: skip
+
+    return ask

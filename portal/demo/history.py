@@ -198,7 +198,7 @@ class SubscriptionHistory:
                 s for s in list_subscription_states(self.session.connection(), self.account.id)
                 if s.subscription_id == self.subscription.id
             )  # fmt: skip
-            lines = plan_renewal_lines(state)
+            lines = plan_renewal_lines(state.items)
             buyer = get_account_buying(self.session.connection(), self.account.id)
             decision = decide_vendor_tax(
                 self.catalogue.vendor, buyer.country, buyer.vat_number, buyer.vat_status

@@ -12,6 +12,7 @@ __all__ = [
     "MemberPlan",
     "MethodPlan",
     "QuotePlan",
+    "ReductionPlan",
     "SeatOrderPlan",
     "SubscriptionPlan",
     "TopUpPlan",
@@ -109,6 +110,15 @@ class QuotePlan:
     decline_reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ReductionPlan:
+    """Fewer seats of a product's plan were asked for; `seats` stay from the renewal on."""
+
+    days_ago: int
+    product: str
+    seats: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerPlan:
     """One customer of the demo vendor."""
@@ -135,3 +145,4 @@ class CustomerPlan:
     top_ups: tuple[TopUpPlan, ...] = ()
     usages: tuple[UsagePlan, ...] = ()
     quotes: tuple[QuotePlan, ...] = ()
+    reductions: tuple[ReductionPlan, ...] = ()

@@ -8,7 +8,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.demo.customers import CUSTOMERS
-from portal.demo.extras import buy_credits, decline_last_quote, make_quote, use_credits
+from portal.demo.extras import (
+    ask_reduction,
+    buy_credits,
+    decline_last_quote,
+    make_quote,
+    use_credits,
+)
 from portal.demo.history import SubscriptionHistory
 from portal.demo.people import STAFF
 from portal.demo.plans import CustomerPlan, MemberPlan
@@ -138,6 +144,10 @@ class _Customer:
             if quote.declined_days_ago is not None:
                 declined = decline_last_quote(session, account, quote.decline_reason, self._admin)
                 self.timeline.ago(quote.declined_days_ago, declined)
+
+        for reduction in plan.reductions:
+            asked = ask_reduction(session, catalogue, account, reduction, self._admin)
+            self.timeline.ago(reduction.days_ago, asked)
 
     def _admin(self) -> Actor:
         person = self.persons[self.plan.members[0].email]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 from portal.domain.errors import CurrencyMismatch
 
@@ -30,6 +30,12 @@ _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
 _MINOR_DIGITS = dict.fromkeys(_NO_DECIMALS.split(), 0) | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 
 
+@lru_cache(maxsize=512)
+def _check_code(code: str) -> None:
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise ValueError(f"not an ISO 4217 code: {code!r}")
+
+
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -45,9 +51,7 @@ class Money:
     def __post_init__(self) -> None:
         if type(self.minor) is not int:
             raise TypeError(f"minor units are an int, not {type(self.minor).__name__}")
-        code = self.currency
-        if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
-            raise ValueError(f"not an ISO 4217 code: {code!r}")
+        _check_code(self.currency)
 
     @classmethod
     def zero(cls, currency: str) -> Money:
@@ -105,20 +109,31 @@ def round_half_away(value: Fraction) -> int:
     """The nearest whole number; a half goes away from zero (2.5 is 3, -2.5 is -3)."""
     if not isinstance(value, Fraction):
         raise TypeError(f"rounding starts from a Fraction, not {type(value).__name__}")
-    size = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
-    return size if value >= 0 else -size
+    return _nearest(value.numerator, value.denominator)
+
+
+def _nearest(numerator: int, denominator: int) -> int:
+    size = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return size if numerator >= 0 else -size
 
 
 def share(amount: Money, fraction: Fraction) -> Money:
     """`fraction` of `amount`: exact, then rounded once, a half away from zero."""
-    return Money(round_half_away(amount.minor * fraction), amount.currency)
+    if not isinstance(fraction, Fraction):
+        raise TypeError(f"a share is a Fraction, not {type(fraction).__name__}")
+    return Money(_nearest(amount.minor * fraction.numerator, fraction.denominator), amount.currency)
 
 
 def percent_of(amount: Money, percent: Decimal) -> Money:
     """`percent` per cent of `amount` (Decimal("21") is 21 %), rounded once like `share`."""
     if not isinstance(percent, Decimal):
         raise TypeError(f"a percentage is a Decimal, not {type(percent).__name__}")
-    return share(amount, Fraction(percent) / 100)
+    return share(amount, _hundredths(percent))
+
+
+@lru_cache(maxsize=512)
+def _hundredths(percent: Decimal) -> Fraction:
+    return Fraction(percent) / 100
 
 
 def split(amount: Money, weights: Sequence[int]) -> tuple[Money, ...]:
@@ -143,4 +158,9 @@ def split(amount: Money, weights: Sequence[int]) -> tuple[Money, ...]:
 
 def total(moneys: Iterable[Money], currency: str) -> Money:
     """The sum, zero for none; CurrencyMismatch if one is not in `currency`."""
-    return sum(moneys, start=Money.zero(currency))
+    minor = 0
+    for money in moneys:
+        if money.currency != currency:
+            raise CurrencyMismatch(currency, money.currency)
+        minor += money.minor
+    return Money(minor, currency)

@@ -11,7 +11,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from portal.jobs.worker import run_due, work
+from portal.jobs.worker import run_due, settle_in, work
 from portal.parts import Parts
 
 __all__ = ["commands"]
@@ -28,6 +28,7 @@ def worker() -> None:
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
+    settle_in()
     work(_parts(), stop)
 
 
@@ -35,6 +36,7 @@ def worker() -> None:
 @with_appcontext
 def run_due_once() -> None:
     parts = _parts()
+    settle_in()
     counts = run_due(parts, parts.clock.now())
     click.echo(f"{counts.jobs} jobs, {counts.messages} messages, {counts.failed} to be tried again")
 

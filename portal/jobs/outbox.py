@@ -21,6 +21,7 @@ from sqlalchemy import bindparam, select
 from portal.db import reading, transaction
 from portal.documents.invoice_pdf import invoice_filename, render_invoice
 from portal.jobs.queue import Claim, claim_due, fail, finish
+from portal.mail.billing_messages import RenewalInvoice
 from portal.mail.messages import BadPayload, MailMessage, Receipt, SignInLinkMail, read_message
 from portal.mail.rendering import message_id_of, render_mail
 from portal.mail.smtp import MailRefused
@@ -145,7 +146,11 @@ def _refuse_late(message: SignInLinkMail, row: _Row, now: datetime) -> None:
 
 
 def _attachments(parts: Parts, message: MailMessage, row: _Row) -> tuple[Attachment, ...]:
-    if not isinstance(message, Receipt) or not message.invoice_id or row.account_id is None:
+    if (
+        not isinstance(message, Receipt | RenewalInvoice)
+        or not message.invoice_id
+        or row.account_id is None
+    ):
         return ()
     vendor = parts.catalogue.vendor
     with reading() as connection:
@@ -153,7 +158,7 @@ def _attachments(parts: Parts, message: MailMessage, row: _Row) -> tuple[Attachm
             connection, row.account_id, message.invoice_id, vendor.time_zone
         )
     if invoice is None:
-        raise BadPayload(f"receipt: the account has no invoice {message.invoice_id}")
+        raise BadPayload(f"{message.topic}: the account has no invoice {message.invoice_id}")
     pdf = render_invoice(invoice, vendor.accent)
     return (Attachment(invoice_filename(invoice.number), "application/pdf", pdf),)
 

@@ -7,11 +7,20 @@ BadPayload: such a message can never be sent, and the outbox puts it before the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from portal.domain.money import Money
 from portal.languages import Language
+from portal.mail.access_messages import AccessLoss
+from portal.mail.billing_messages import RenewalInvoice, VatNumberInvalid
+from portal.mail.cancellation_messages import (
+    CancellationConfirmed,
+    CancellationUndone,
+    SubscriptionEnding,
+)
+from portal.mail.member_messages import ConsentAnswered, ConsentRequested, MembershipChanged
+from portal.mail.message import BadPayload, MailMessage
 from portal.wording import formula_words, method_words
 
 __all__ = [
@@ -19,34 +28,6 @@ __all__ = [
     "OrderFailed", "OrderNeedsAction", "Receipt", "ReceiptLine", "RenewalUnpaid", "SignInLinkMail",
     "read_message",
 ]  # fmt: skip
-
-
-class BadPayload(Exception):
-    """The payload does not fit its topic; the text says what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailMessage:
-    """What every e-mail is: fields for its template templates/mail/<topic>, and a subject."""
-
-    topic: ClassVar[str]
-    has_secret: ClassVar[bool] = False
-    """A link in it signs somebody in: it is wiped from the outbox once it was delivered."""
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """The message out of an outbox row's JSON; keys that it does not know are left alone."""
-        values: dict[str, Any] = {}
-        for each in fields(cls):
-            if payload.get(each.name) is not None:
-                values[each.name] = _checked(cls.topic, each.name, each.type, payload[each.name])
-            elif each.default is MISSING:
-                raise BadPayload(f"{cls.topic}: {each.name} is missing")
-        return cls(**values)
-
-    def subject(self, words: Language) -> str:
-        """The subject line in the recipient's language."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,13 +243,14 @@ class NewAdminContact(MailMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation(MailMessage):
-    """Somebody is asked into an account."""
+    """Somebody is asked into an account; `licences` are kept for them."""
 
     topic = "invitation"
     has_secret = True
     account_name: str
     invited_by: str
     link: str
+    licences: int = 1
 
     def subject(self, words: Language) -> str:
         _ = words.gettext
@@ -302,7 +284,9 @@ class LicencesGranted(MailMessage):
 
 _CLASSES: tuple[type[MailMessage], ...] = (
     SignInLinkMail, Receipt, OrderNeedsAction, OrderFailed, NewAdminContact, Invitation,
-    LicencesGranted, RenewalUnpaid,
+    LicencesGranted, RenewalUnpaid, CancellationConfirmed, CancellationUndone, SubscriptionEnding,
+    AccessLoss, RenewalInvoice, VatNumberInvalid,
+    ConsentRequested, ConsentAnswered, MembershipChanged,
 )  # fmt: skip
 
 TOPICS: Mapping[str, type[MailMessage]] = {cls.topic: cls for cls in _CLASSES}
@@ -323,8 +307,16 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
     links = {
         "members_url": f"{public_url}/members",
         "licences_url": f"{public_url}/licences",
+        "billing_details_url": f"{public_url}/billing/details",
         "payment_method_url": f"{public_url}/billing/payment-method",
+        "invoices_url": f"{public_url}/invoices",
+        "data_export_url": f"{public_url}/data-export",
     }
+    if "subscription_id" in payload:
+        links["cancellation_url"] = f"{public_url}/licences/{payload['subscription_id']}/cancel"
+    if "change_id" in payload:
+        links["people_url"] = f"{public_url}/changes/{payload['change_id']}/people"
+        links["undo_url"] = f"{public_url}/licences#change-{payload['change_id']}"
     if "order_id" in payload:
         links["order_url"] = f"{public_url}/orders/{payload['order_id']}"
     if "invoice_number" in payload:
@@ -332,12 +324,3 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
     if "account_name" in payload:
         links["link"] = f"{public_url}/sign-in"  # an invited person signs in as anyone does
     return links
-
-
-def _checked(topic: str, name: str, kind: Any, value: Any) -> Any:
-    # The annotations are text (from __future__ import annotations).
-    if kind == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-        raise BadPayload(f"{topic}: {name} must be a whole number, not {value!r}")
-    if kind == "str" and not isinstance(value, str):
-        raise BadPayload(f"{topic}: {name} must be text, not {value!r}")
-    return value

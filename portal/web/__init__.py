@@ -14,13 +14,23 @@ __all__ = ["AREAS", "install_web"]
 AREAS = (
     "auth",
     "licences",
+    "plans",
+    "add_ons",
+    "subscribe",
+    "changes",
+    "seat_removal",
+    "cancellation",
     "quotes",
     "cart",
     "checkout",
     "orders",
     "invoices",
     "payment_method",
+    "billing",
+    "members",
+    "consents",
     "activity",
+    "data_export",
 )
 
 

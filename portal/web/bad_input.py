@@ -25,6 +25,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class DatabaseInteger(IntegerConverter):
     """`<int:…>` in an address: a number that a BIGINT column can hold, else 404."""
 
+    regex = "[0-9]+"  # one number has one address: no digits of other scripts
+
     def __init__(self, map, *args, **kwargs) -> None:  # noqa: A002
         kwargs.setdefault("max", 2**63 - 1)
         super().__init__(map, *args, **kwargs)

@@ -8,7 +8,7 @@ made inside a request speak the account's language.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -189,6 +189,10 @@ def _money(amount: Money) -> str:
     return formats.format_money(amount, speech().locale)
 
 
+def _names(names: Iterable[str]) -> str:
+    return formats.format_names(tuple(str(name) for name in names), speech().locale)
+
+
 def _integer(number: int) -> str:
     return formats.format_integer(number, speech().locale)
 
@@ -245,6 +249,7 @@ def install(app: Flask, babel: Babel) -> None:
         local_day=_local_day,
         localized=_localized,
         money=_money,
+        names=_names,
         percent=_percent,
     )
     app.teardown_request(_unbind)

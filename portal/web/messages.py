@@ -45,6 +45,21 @@ SENTENCES: dict[str, Any] = {
     "nothing_added": _l("Enter a higher number for at least one product."),
     "item_unknown": _l("This product is not part of your account."),
     "item_gone": _l("One of the products in your cart is no longer part of your account."),
+    "item_changed": _l(
+        "Your subscription has changed since: its plan, its billing period or its add-ons are others now."
+    ),
+    "not_offered": _l("This is not sold any more. Choose something else."),
+    "not_an_upgrade": _l(
+        "This costs no more than what you have for the days left, so it waits for the renewal. Choose it again to see the date."
+    ),
+    "add_on_present": _l("Your subscription has this add-on already. Change its package instead."),
+    "already_subscribed": _l("Your company has a subscription to this product already."),
+    "not_sold_in_coming_period": _l(
+        "Your billing period changes on %(on)s, and this is not sold for that period. Undo that change first, or choose something else."
+    ),
+    "date_moved": _l(
+        "Since you opened this page the date has become %(on)s. Nothing was changed: check it before you confirm."
+    ),
     "not_self_service": _l("Changes to this product need our help."),
     "quote_unknown": _l("There is no such quote in your account."),
     "quote_accepted": _l("This quote was accepted already; its order has been placed."),
@@ -57,6 +72,125 @@ SENTENCES: dict[str, Any] = {
     "payment_unresolved": _l(
         "The payment of order %(order_number)s is not finished. Complete or cancel it first."
     ),
+    # Changes that wait for a renewal
+    "subscription_unknown": _l("There is no such subscription in your account."),
+    "not_running": _l("This subscription has no billing period that this could wait for."),
+    "subscription_ends": _l(
+        "This subscription ends on %(on)s. Undo the cancellation first; then it can be changed."
+    ),
+    "nothing_removed": _l("Enter at least 1."),
+    "too_many_removed": _l(
+        "At least one licence stays, so remove at most %(maximum)s. To end it all, cancel the subscription."
+    ),
+    "admins_must_consent": _l(
+        "This would take the licence of an admin, who has to agree in writing first. Nothing was changed."
+    ),
+    "too_many_chosen": _l("Choose at most %(maximum)s: so many people lose access."),
+    "member_without_licence": _l(
+        "One of the people you chose has no licence any more. Choose again."
+    ),
+    "admin_not_consented": _l("One of the people you chose is an admin who has not agreed yet."),
+    "last_admin_stays": _l("The last admin of your company cannot lose access."),
+    "plan_unchanged": _l("This is the plan you have."),
+    "package_unchanged": _l("This is the package you have."),
+    "interval_unchanged": _l("This is the billing period you have."),
+    "price_missing": _l("This is not sold in your currency and billing period."),
+    "change_unknown": _l("This change does not wait any more."),
+    "cancellation_moved": _l(
+        "Since you opened this page the last day has become %(day)s. Nothing was changed: look at it again before you cancel."
+    ),
+    # Billing
+    "change_differs": _l(
+        "Something has changed since this page was shown. Look at it again; nothing was asked yet."
+    ),
+    "recipient_malformed": _l(
+        "%(address)s is not an e-mail address. Enter one a line, like name@example.com."
+    ),
+    "too_many_recipients": _l("Enter at most %(maximum)s addresses."),
+    "vat_number_missing": _l("There is no VAT number of an EU country that VIES could check."),
+    "vat_number_confirmed": _l("Your VAT number is confirmed already."),
+    # Credit notes
+    "nothing_to_credit": _l("Nothing of this invoice is left to be credited."),
+    "credit_exceeds_invoice": _l("At most %(maximum)s can be credited."),
+    "invoice_being_collected": _l(
+        "A payment of invoice %(number)s is on its way. Wait for its outcome, then credit it."
+    ),
+    # Members
+    "member_unknown": _l("There is no such person in your account."),
+    "member_exists": _l("This person belongs to your account already."),
+    "member_invited_already": _l(
+        "This person has been invited already. Send the invitation again."
+    ),
+    "member_was_deactivated": _l(
+        "This person belongs to your account and is deactivated. Reactivate them instead."
+    ),
+    "member_deactivated": _l("This person is deactivated. Reactivate them first."),
+    "member_not_active": _l("This person is not active. Nothing was changed."),
+    "member_not_deactivated": _l("This person is not deactivated. Nothing was changed."),
+    "not_invited": _l("There is no invitation that waits: it was accepted or withdrawn."),
+    "resent_too_soon": _l(
+        "The invitation was sent less than a minute ago. Wait a moment before you send it again."
+    ),
+    "licence_unknown": _l("Choose a licence that your account has."),
+    "licence_suspended": _l(
+        "This subscription is suspended, so none of its licences can be given at the moment."
+    ),
+    "licence_needed": _l("Choose at least one licence: a member without any is deactivated."),
+    "no_seat_free": _l("No licence is free any more. Free one or add one first."),
+    "overhang_recorded": _l(
+        "More people have a licence than there are licences. Nothing more is given while that lasts."
+    ),
+    "admin_must_consent": _l("An admin has to agree in writing first. Nothing was changed."),
+    "last_admin": _l(
+        "This is the last active admin of the account. Make somebody else an admin first."
+    ),
+    "consent_not_needed": _l("Only an active admin is asked for consent. Nothing was changed."),
+    "asked_too_soon": _l(
+        "This person was asked less than a minute ago. Wait a moment before you ask again."
+    ),
+    "consent_answered": _l("This request does not wait any more: it was answered or withdrawn."),
+    "consent_link_invalid": _l("This link no longer works."),
+    # Members from a file
+    "import_no_file": _l("Choose a file."),
+    "import_empty": _l("There is nothing in this file."),
+    "import_too_large": _l("This file is too large: use at most %(kilobytes)s kB."),
+    "import_encoding": _l(
+        "This file cannot be read as text. Save it in your spreadsheet as “CSV UTF-8”."
+    ),
+    "import_malformed": _l("The quotation marks in line %(line)s are not in order."),
+    "import_no_email_column": _l(
+        "The first line has no column “email”. Begin with the template, and separate with commas, "
+        "semicolons or tabs."
+    ),
+    "import_column_unknown": _l(
+        "The column “%(column)s” is not known. Use the columns of the template."
+    ),
+    "import_column_twice": _l("The column “%(column)s” is there twice."),
+    "import_too_many_rows": _l("There are too many lines: use at most %(maximum)s."),
+    "import_no_rows": _l("There is nobody in this file: it has only the line of the columns."),
+    "import_too_many_cells": _l("This line has more cells than there are columns."),
+    "import_email_twice": _l("This address stands in line %(line)s already."),
+    "import_name_missing": _l("A new person needs a name."),
+    "import_name_unreadable": _l("This name is too long or cannot be read."),
+    "import_not_yes_or_no": _l("Write yes or no in the column “%(column)s”."),
+    "import_value_unknown": _l("Write one of these in the column “%(column)s”: %(allowed)s."),
+    "import_no_seat": _l("No licence is left for “%(column)s”."),
+    "import_admin_consent": _l(
+        "%(name)s is an admin and has to agree in writing first. Ask on their page."
+    ),
+    "import_new_deactivated": _l(
+        "This person is not in your account, so there is nothing to deactivate."
+    ),
+    "import_already_active": _l("This person has accepted the invitation already."),
+    "import_not_accepted": _l(
+        "This person becomes active by accepting the invitation. Leave the status as “invited”."
+    ),
+    "import_was_deactivated": _l("This person is deactivated. Write “active” to reactivate them."),
+    "import_withdraw": _l("An invitation is withdrawn on the person’s own page."),
+    "import_not_active": _l(
+        "A deactivated person has no licences. Write “active” to reactivate them."
+    ),
+    "import_changed": _l("Something has changed meanwhile. Look at the preview again."),
     # Checkout, orders
     "contact_unknown": _l("Choose an admin of your account, or add a new one."),
     "contact_needs_admin": _l("Only an admin can name somebody who is not an admin yet."),
@@ -93,7 +227,7 @@ UNSEEN = frozenset({
     "catalogue_in_use", "import_currency", "staff_exists", "time_zone_unknown",
     # Calculations that no form can reach: a mistake of ours gets the generic sentence.
     "currency_mismatch", "date_before_term", "date_outside_period", "start_not_on_anchor",
-    "period_off_term", "term_opens_off_renewal", "vat_rate_unknown",
+    "line_unknown", "no_such_renewal", "period_off_term", "term_opens_off_renewal", "vat_rate_unknown",
 })  # fmt: skip
 """Codes that need no sentence of their own."""
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, current_app, request
 
-__all__ = ["local_path", "respond", "see_other", "this_page", "wants_fragment"]
+__all__ = ["has_address", "local_path", "respond", "see_other", "this_page", "wants_fragment"]
 
 _LONGEST_PATH = 1_000
 
@@ -34,6 +34,11 @@ def respond(
     response = current_app.response_class(page, status)
     response.headers["Vary"] = "HX-Request"
     return response
+
+
+def has_address(path: str, method: str = "GET") -> bool:
+    """Whether the portal has a page (or another answer) at `path`."""
+    return current_app.url_map.bind("portal").test(path, method)
 
 
 def see_other(url: str) -> Response:

@@ -73,7 +73,7 @@ def install(app: Flask) -> None:
             response.headers[name] = value
         # What is on screen belongs to one person: nothing but assets is kept by a cache.
         response.headers.setdefault("Cache-Control", "no-store")
-        if request.endpoint == "auth.link":  # its address is a secret
+        if request.endpoint in {"auth.link", "consents.show"}:  # the address is a secret
             response.headers["Referrer-Policy"] = "no-referrer"
         return response
 

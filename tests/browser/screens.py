@@ -15,6 +15,7 @@ from tests.browser.steps import (
     WORKS,
     add_licences,
     ask_for_link,
+    newest_mail,
     open_mail,
     path_of,
     pay_with_new_card,
@@ -29,6 +30,7 @@ from tests.browser.steps import (
 __all__ = ["SCREENS", "Places", "Screen", "prepare", "visit"]
 
 LOTTE = "lotte.verbeke@atelier-noordzee.example"  # admin, pays by card
+PIETER = "pieter.claes@atelier-noordzee.example"  # admin, Dutch
 JONAS = "jonas.wittevrongel@atelier-noordzee.example"  # a member
 SOFIE = "sofie.maes@boekhoud-maes.example"  # two companies
 KATRIN = "katrin.mueller@mueller-soehne.example"  # a cart that waits
@@ -59,10 +61,13 @@ class Places:
     support_add: str = ""
     transfer_add: str = ""
     trial_add: str = ""
+    cancelled: str = ""
+    too_late: str = ""
     invoice_by_transfer: str = ""
     setup_cancelled: str = ""
     mail: str = ""
     link: str = ""
+    consent: str = ""
 
 
 Open = Callable[[Page, Places], None]
@@ -96,6 +101,43 @@ def _wrong_seats(page: Page, places: Places) -> None:
     total_field(page, 0).fill("many")
     total_field(page, 1).fill("-3")
     page.locator("#seats button[value=save]").click()
+    page.locator("[data-focus]").wait_for()
+
+
+def _of(add: str, page: str) -> str:
+    """Another page of the subscription whose seats are added at `add`."""
+    return f"{add.removesuffix('/add')}/{page}"
+
+
+def _fewer_seats(page: Page, places: Places) -> None:
+    page.goto(_of(places.add, "remove"))
+    page.locator("#remove").press_sequentially("7")
+    page.locator("#outcome .figure").first.wait_for()
+
+
+def _too_many_fewer(page: Page, places: Places) -> None:
+    page.goto(_of(places.add, "remove"))
+    page.locator("#remove").fill("5000")
+    page.locator("#removal button[value=review]").click()
+    page.locator("[data-focus]").wait_for()
+
+
+def _check_fewer_seats(page: Page, places: Places) -> None:
+    _fewer_seats(page, places)
+    page.locator("#removal button[value=review]").click()
+    page.locator("button[value=confirm]").wait_for()
+
+
+def _who_loses(page: Page, _places: Places) -> None:
+    page.goto("/licences")
+    page.locator("a[href$='/people']").first.click()
+    page.locator("#people").wait_for()
+
+
+def _wrong_start(page: Page, _places: Places) -> None:
+    page.goto("/subscribe/desk")
+    page.locator("#quantity").fill("many")
+    page.locator("#buy button[value=save]").click()
     page.locator("[data-focus]").wait_for()
 
 
@@ -134,6 +176,13 @@ def _wrong_days(page: Page, _places: Places) -> None:
     page.locator("[data-focus]").wait_for()
 
 
+def _cancel_with_a_mistake(page: Page, places: Places) -> None:
+    page.goto(places.add.replace("/add", "/cancel"))
+    page.locator("textarea[name=comment]").fill("Too long. " * 250)
+    page.locator("#cancel button[type=submit]").click()
+    page.locator("[data-focus]").wait_for()
+
+
 def _menu_open(selector: str, path: str) -> Open:
     def go(page: Page, _places: Places) -> None:
         page.goto(path)
@@ -152,6 +201,55 @@ def _no_token(page: Page, _places: Places) -> None:
     page.evaluate("document.querySelectorAll('[name=csrf_token]').forEach(f => f.value = 'old')")
     page.locator("main form button").first.click()
     page.wait_for_load_state()
+
+
+def _other_period(page: Page, _places: Places) -> None:
+    page.goto("/billing/period")
+    page.locator("a[href*='?to=']").first.click()
+    page.locator("#after-title").wait_for()
+
+
+def _another_vat_number(page: Page, _places: Places) -> None:
+    page.goto("/billing/details")
+    with page.expect_response("**/billing/details"):
+        page.locator("#vat_number").fill("DE136695976")
+        page.locator("#vat_number").blur()
+    page.locator("#vat .figure").wait_for()
+
+
+def _billing_details_with_mistakes(page: Page, _places: Places) -> None:
+    page.goto("/billing/details")
+    page.locator("#company_name").fill("")
+    page.locator("#vat_number").fill("DE12")
+    page.locator("#invoice_recipients").fill("nobody")
+    page.locator("#details button.main").click()
+    page.locator("[data-focus]").wait_for()
+
+
+def _person(name: str, then: str = "") -> Open:
+    def go(page: Page, _places: Places) -> None:
+        page.goto(f"/members?q={name}")
+        page.goto((page.locator("#members td a").first.get_attribute("href") or "") + then)
+
+    return go
+
+
+def _invite_with_mistakes(page: Page, _places: Places) -> None:
+    page.goto("/members/invite")
+    page.locator("input[name=email]").fill("nobody")
+    page.locator("#invite button.main").click()
+    page.locator("[data-focus]").wait_for()
+
+
+def _import(*lines: str) -> Open:
+    def go(page: Page, _places: Places) -> None:
+        page.goto("/members/import")
+        content = "\n".join(("email,name,role,status,licence:crm", *lines)).encode()
+        page.set_input_files("#file", {"name": "a.csv", "mimeType": "text/csv", "buffer": content})
+        page.locator("main form button.main").click()
+        page.locator("#file").wait_for(state="detached")
+
+    return go
 
 
 SCREENS = (
@@ -179,6 +277,23 @@ SCREENS = (
     Screen("add-bank-transfer", CAMILLE, _at(lambda p: p.transfer_add)),
     Screen("add-with-support", GIULIA, _at(lambda p: p.support_add)),
     Screen("add-trial", AMELIA, _at(lambda p: p.trial_add)),
+    Screen("remove", LOTTE, _at(lambda p: _of(p.add, "remove"))),
+    Screen("remove-preview", LOTTE, _fewer_seats),
+    Screen("remove-mistake", LOTTE, _too_many_fewer),
+    Screen("remove-check", LOTTE, _check_fewer_seats),
+    Screen("remove-too-late", KATRIN, _at(lambda p: p.too_late.replace("/cancel", "/remove"))),
+    Screen("remove-bank-transfer", CAMILLE, _at(lambda p: _of(p.transfer_add, "remove"))),
+    Screen("remove-trial", AMELIA, _at(lambda p: _of(p.trial_add, "remove"))),
+    Screen("change-people", GIULIA, _who_loses),
+    Screen("cancel", LOTTE, _at(lambda p: p.add.replace("/add", "/cancel"))),
+    Screen("cancel-too-late", KATRIN, _at(lambda p: p.too_late)),
+    Screen("cancel-mistake", LOTTE, _cancel_with_a_mistake),
+    Screen(
+        "cancel-bank-transfer", CAMILLE, _at(lambda p: p.transfer_add.replace("/add", "/cancel"))
+    ),
+    Screen("cancel-trial", AMELIA, _at(lambda p: p.trial_add.replace("/add", "/cancel"))),
+    Screen("cancelled", CAMILLE, _at(lambda p: p.cancelled)),
+    Screen("data-export", LOTTE, _at("/data-export")),
     Screen("cart", KATRIN, _at("/cart")),
     Screen("cart-empty", SOFIE, _at("/cart")),
     Screen("quotes", LOTTE, _at("/quotes")),
@@ -203,6 +318,76 @@ SCREENS = (
     Screen("invoice", LOTTE, _at(lambda p: p.invoice)),
     Screen("invoice-bank-transfer", CAMILLE, _at(lambda p: p.invoice_by_transfer)),
     Screen("activity", LOTTE, _at("/activity")),
+    Screen("members", LOTTE, _at("/members")),
+    Screen("members-file-menu", LOTTE, _menu_open(".pagehead .menu summary", "/members")),
+    Screen("members-nobody-found", LOTTE, _at("/members?q=nobody+like+this")),
+    Screen("members-many", GIULIA, _at("/members?product=desk")),
+    Screen("member", LOTTE, _person("jonas")),
+    Screen("member-asked", LOTTE, _person("pieter")),
+    Screen("member-invited", LOTTE, _person("milan")),
+    Screen("member-deactivated", LOTTE, _person("karel")),
+    Screen("member-role", LOTTE, _person("jonas", "/role")),
+    Screen("member-role-admin", LOTTE, _person("pieter", "/role")),
+    Screen("member-role-last-admin", KATRIN, _person("katrin", "/role")),
+    Screen("member-deactivate", LOTTE, _person("jonas", "/deactivate")),
+    Screen("member-deactivate-admin", LOTTE, _person("pieter", "/deactivate")),
+    Screen("member-deactivate-last-admin", KATRIN, _person("katrin", "/deactivate")),
+    Screen("member-reactivate", LOTTE, _person("karel", "/reactivate")),
+    Screen("member-none-free", GIULIA, _person("bianchini")),
+    Screen("members-invite", LOTTE, _at("/members/invite")),
+    Screen("members-invite-mistakes", LOTTE, _invite_with_mistakes),
+    Screen("members-import", LOTTE, _at("/members/import")),
+    Screen(
+        "members-import-preview",
+        LOTTE,
+        _import(
+            "new.person@x.example,New Person,,,yes",
+            "an.declercq@atelier-noordzee.example,,member,,no",
+            "jonas.wittevrongel@atelier-noordzee.example,,,deactivated,",
+        ),
+    ),
+    Screen(
+        "members-import-problems",
+        LOTTE,
+        _import(
+            "pieter.claes@atelier-noordzee.example,,member,,",
+            "nobody,,,,maybe",
+        ),
+    ),
+    Screen("members-import-nothing", LOTTE, _import("lotte.verbeke@atelier-noordzee.example,,,,")),
+    Screen("consent", None, _at(lambda p: p.consent)),
+    Screen("consent-over", None, _at("/consents/unknown")),
+    Screen("billing", LOTTE, _at("/billing")),
+    Screen("billing-bank-transfer", CAMILLE, _at("/billing")),
+    Screen("billing-five-products", GIULIA, _at("/billing")),
+    Screen("billing-trial", AMELIA, _at("/billing")),
+    Screen("billing-period", LOTTE, _at("/billing/period")),
+    Screen("billing-period-confirm", LOTTE, _other_period),
+    Screen("billing-period-late", KATRIN, _other_period),
+    Screen("billing-period-bank-transfer", CAMILLE, _at("/billing/period")),
+    Screen("billing-period-five-products", GIULIA, _at("/billing/period")),
+    Screen("billing-period-trial", AMELIA, _at("/billing/period")),
+    Screen("billing-details", LOTTE, _at("/billing/details")),
+    Screen("billing-details-other-number", KATRIN, _another_vat_number),
+    Screen("billing-details-mistakes", KATRIN, _billing_details_with_mistakes),
+    Screen("next-invoice", LOTTE, _at("/billing/next-invoice")),
+    Screen("next-invoice-bank-transfer", CAMILLE, _at("/billing/next-invoice")),
+    Screen("next-invoice-five-products", GIULIA, _at("/billing/next-invoice")),
+    Screen("next-invoice-trial", AMELIA, _at("/billing/next-invoice")),
+    Screen("plans", LOTTE, _at(lambda p: _of(p.add, "plan"))),
+    Screen("plans-bank-transfer", CAMILLE, _at(lambda p: _of(p.transfer_add, "plan"))),
+    Screen("plans-trial", AMELIA, _at(lambda p: _of(p.trial_add, "plan"))),
+    Screen("plan-upgrade", LOTTE, _at(lambda p: _of(p.add, "plan/enterprise"))),
+    Screen("plan-at-renewal", LOTTE, _at(lambda p: _of(p.add, "plan/start"))),
+    Screen("plan-with-help", CAMILLE, _at(lambda p: _of(p.transfer_add, "plan/pro"))),
+    Screen("add-ons", LOTTE, _at(lambda p: _of(p.add, "add-ons"))),
+    Screen("add-ons-bank-transfer", CAMILLE, _at(lambda p: _of(p.transfer_add, "add-ons"))),
+    Screen("add-on-package", LOTTE, _at(lambda p: _of(p.add, "add-ons/appointments/basic"))),
+    Screen("add-on-end", LOTTE, _at(lambda p: _of(p.add, "add-ons/appointments/remove"))),
+    Screen("subscribe", LOTTE, _at("/subscribe")),
+    Screen("subscribe-product", LOTTE, _at("/subscribe/desk")),
+    Screen("subscribe-with-help", CAMILLE, _at("/subscribe/desk")),
+    Screen("subscribe-mistakes", LOTTE, _wrong_start),
     Screen("payment-method", LOTTE, _at("/billing/payment-method")),
     Screen("payment-method-none", AMELIA, _at("/billing/payment-method")),
     Screen("payment-method-transfer", CAMILLE, _at("/billing/payment-method")),
@@ -233,8 +418,10 @@ def prepare(browser: Browser, url: str) -> Places:
     context = browser.new_context(base_url=url, java_script_enabled=False)
     page = context.new_page()
     _as_lotte(page, places)
+    places.consent = _ask_for_consent(page)
     _as_giulia(page, places)
     sign_in_as(page, KATRIN)
+    places.too_late = _href(page, "a.button.main[href$='/add']").replace("/add", "/cancel")
     add_licences(page, 4)
     for who, name in ((CAMILLE, "transfer_add"), (AMELIA, "trial_add")):
         sign_in_as(page, who)
@@ -243,12 +430,23 @@ def prepare(browser: Browser, url: str) -> Places:
         if who == CAMILLE:
             page.goto("/invoices")
             places.invoice_by_transfer = _href(page, "tbody th a")
+            places.cancelled = _cancel_last_product(page)
     context.clear_cookies()
     places.link = ask_for_link(page, LOTTE)
     open_mail(page, "boekhouding@atelier-noordzee.example")
     places.mail = path_of(page)
     context.close()
     return places
+
+
+def _cancel_last_product(page: Page) -> str:
+    """Cancel the last product on the licences page; where that is confirmed."""
+    page.goto("/licences")
+    card = page.locator("section.card h2[id^=s]").last.get_attribute("id") or ""
+    page.goto(f"/licences/{card[1:]}/cancel")
+    page.locator("#cancel button[type=submit]").click()
+    page.locator("form[action$='/undo']").wait_for()
+    return path_of(page)
 
 
 def _as_lotte(page: Page, places: Places) -> None:
@@ -288,6 +486,17 @@ def _as_lotte(page: Page, places: Places) -> None:
     page.wait_for_url(re.compile("/demo/pay/setups/"))
     places.setup = path_of(page)
     places.setup_cancelled = _href(page, "#payment-form a.quiet")
+
+
+def _ask_for_consent(page: Page) -> str:
+    """Lotte asks Pieter to agree to being deactivated; where the link of the mail leads."""
+    before = newest_mail(page, PIETER)
+    page.goto("/members?q=pieter")
+    page.goto(f"{_href(page, '#members td a')}/deactivate")
+    page.locator("main form button.main").click()
+    page.wait_for_url(re.compile(r"/members/\d+$"))
+    text = open_mail(page, PIETER, after=before)
+    return "/consents/" + text.partition("/consents/")[2].split()[0]
 
 
 def _as_giulia(page: Page, places: Places) -> None:

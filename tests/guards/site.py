@@ -23,12 +23,16 @@ from portal.mail.mailbox import DemoMailbox
 from portal.mail.transport import RenderedMail
 from portal.models import (
     Account,
+    Consent,
+    CreditNote,
     DemoMail,
     DemoObject,
     Invoice,
+    Member,
     Order,
     Person,
     Quote,
+    ScheduledChange,
     SignInLink,
     SignInSession,
     Subscription,
@@ -46,21 +50,30 @@ from tests.support.buying import (
     order_ready_to_pay,
     use_method,
 )
+from tests.support.changes import wait_for_fewer_seats
 from tests.support.client import PortalClient
+from tests.support.crediting import credited
 
 __all__ = ["ABSENT", "OWNED", "Owner", "Route", "contents", "furnish", "owner_of", "routes"]
 
 LINK_TOKEN = "a-sign-in-link-of-the-guards-0123456789"
 
 OWNED = frozenset(
-    {"account_id", "number", "order_id", "quote_id", "session_id", "setup_id", "subscription_id"}
-)
+    {"account_id", "change_id", "credit_note", "member_id", "number", "order_id", "quote_id",
+     "session_id", "setup_id", "subscription_id"}
+)  # fmt: skip
 """Arguments that name something of one account or one person."""
 
-ABSENT: dict[str, Any] = dict.fromkeys(OWNED, 987654321) | {"number": "KAN-1999-00001"}
+ABSENT: dict[str, Any] = dict.fromkeys(OWNED, 987654321) | {
+    "credit_note": "KAN-CN-1999-00001",
+    "number": "KAN-1999-00001",
+}
 """Values that name nothing."""
 
-_REST = frozenset({"digest", "locale", "mail_id", "name", "place", "ref", "token", "year"})
+_REST = frozenset(
+    {"add_on_key", "digest", "locale", "mail_id", "name", "package_key", "place", "plan_key",
+     "product_key", "ref", "token", "year"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +139,8 @@ def furnish(app: Flask, parts: Parts) -> tuple[Owner, Owner]:
                     use_method(session, account, THREE_D_SECURE)
             placed = order_ready_to_pay(parts, account=account, email=email)
             collected(parts, placed.attempt_id)
+            wait_for_fewer_seats(parts, account, email=email)
+            credited(parts, account, amounts={1: 100})
             owners.append(owner_of(email, account))
     with app.app_context(), transaction() as session:
         person = session.scalars(select(Person).where(Person.email == LOTTE)).one()
@@ -133,6 +148,13 @@ def furnish(app: Flask, parts: Parts) -> tuple[Owner, Owner]:
             SignInLink(
                 person_id=person.id, token_hash=token_hash(LINK_TOKEN), created_at=clock.now(),
                 expires_at=clock.now() + timedelta(minutes=10),
+            )
+        )  # fmt: skip
+        session.add(
+            Consent(
+                member_id=owners[0].values["member_id"], subject="deactivation",
+                token_hash=token_hash(LINK_TOKEN), words="I agree.", locale="en",
+                asked_at=clock.now(), asked_by_id=person.id, details={"when": "now"},
             )
         )  # fmt: skip
     with app.app_context():
@@ -167,6 +189,17 @@ def owner_of(email: str, account: str) -> Owner:
         setups = db.metadata.tables["method_setup"]
         values = {
             "account_id": row.id,
+            "change_id": latest(
+                select(func.max(ScheduledChange.id))
+                .join(Subscription, Subscription.id == ScheduledChange.subscription_id)
+                .where(Subscription.account_id == row.id, ScheduledChange.kind == "seats")
+            ),
+            "credit_note": of_account(CreditNote, CreditNote.number),
+            "member_id": latest(
+                select(func.min(Member.id)).where(
+                    Member.account_id == row.id, Member.person_id != person.id
+                )
+            ),
             "number": of_account(Invoice, Invoice.number),
             "order_id": of_account(Order),
             "quote_id": of_account(Quote),
@@ -193,6 +226,10 @@ def rest_values(app: Flask) -> dict[str, Any]:
             "place": 0,
             "token": LINK_TOKEN,
             "year": 2026,
+            "plan_key": "enterprise",
+            "add_on_key": "appointments",
+            "package_key": "basic",
+            "product_key": "sign",
             "setups": session.scalar(select(DemoObject.ref).where(DemoObject.kind == "setup")),
             "charges": session.scalar(select(DemoObject.ref).where(DemoObject.kind == "charge")),
         }

@@ -25,6 +25,8 @@ PUBLIC = {
     "auth.sent": "look into your mailbox",
     "auth.sign_in": "the form",
     "auth.use_link": "the mailed link, pressed",
+    "consents.answer": "the mailed link, answered",
+    "consents.show": "the mailed link: the token is the proof",
     "languages.listing": "choose a language",
     "languages.switch": "choose a language",
     "operation.healthz": "the process answers",

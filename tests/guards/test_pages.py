@@ -22,8 +22,15 @@ TRANSFER = "camille.roussel@lumiere-conseil.example"
 # What is wrong with each form that can be sent; its answer is the form again, with status 422.
 MISTAKES: dict[str, dict[str, str]] = {
     "auth.send_link": {"email": "nobody"},
+    "billing.details": {"country": "XX", "billing_email": "x", "action": "save"},
+    "billing.period": {"to": "decade"},
+    "cancellation.cancel": {"reason": "because"},
     "checkout.payment": {"contact": "new", "country": "XX", "billing_email": "x", "action": "save"},
     "licences.add": {"action": "save"},
+    "seat_removal.remove": {"action": "review", "remove": "x"},
+    "changes.people": {"free": "987654321"},
+    "members.invite": {"email": "nobody", "role": "member"},
+    "members.upload": {},
     "demo.clock": {"days": "0"},
     "demo_payment.save_method": {"kind": "card", "number": "1"},
     "quotes.decline": {"reason": "\0"},

@@ -90,7 +90,9 @@ def test_eight_workers_deliver_each_mail_once(
             sent.append(mail.recipient)
             mailbox.send(mail)
 
-    counting = Parts(parts.settings, parts.clock, parts.catalogue, parts.gateway, Counting())
+    counting = Parts(
+        parts.settings, parts.clock, parts.catalogue, parts.gateway, Counting(), parts.vat_register
+    )
 
     def worker() -> None:
         with app.app_context():

@@ -140,6 +140,25 @@ def test_I1_the_receipt_carries_the_invoice_as_pdf(parts: Parts, app_context: No
     assert [row.status for row in messages()] == ["delivered", "failed"]
 
 
+def test_I3_a_renewal_invoice_travels_with_its_mail(parts: Parts, app_context: None) -> None:
+    with transaction() as session:
+        invoice = session.scalars(select(Invoice).where(Invoice.kind == "renewal")).first()
+        assert invoice is not None
+        payload = {
+            "account_name": "A", "invoice_id": invoice.id, "invoice_number": invoice.number,
+            "currency": invoice.currency, "gross_minor": invoice.gross_minor,
+            "due_on": invoice.due_on.isoformat(), "will_be_collected": False,
+        }  # fmt: skip
+        for account_id in (invoice.account_id, invoice.account_id + 1):
+            enqueue_mail(session, "renewal_invoice", recipient="pay@x.example", locale="it",
+                         payload=payload, now=NOW, account_id=account_id)  # fmt: skip
+    post = Post()
+    run_due(replace(parts, mail=post), NOW)
+    [mail] = post.sent
+    assert [a.filename for a in mail.attachments] == [f"{invoice.number}.pdf"]
+    assert [row.status for row in messages()] == ["delivered", "failed"]
+
+
 class Endpoint:
     """The vendor's product: remembers what it was told and answers as it is set to."""
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from portal.config import DEMO_CATALOG, ConfigMistakes, Mode, demo_settings, load_settings
+from portal.config import (
+    DEMO_CATALOG,
+    VIES_URL,
+    ConfigMistakes,
+    Mode,
+    demo_settings,
+    load_settings,
+)
 
 SECRET = "0f3a9c57b1e84d26a7c05e9183fb264d"
 GOOD = {
@@ -37,6 +44,20 @@ def test_good_settings_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", VIES_URL),
+        ("off", None),
+        ("https://vies.example/rest/", "https://vies.example/rest"),
+        ("http://127.0.0.1:8200", "http://127.0.0.1:8200"),
+    ],
+)
+def test_I4_where_vat_numbers_are_asked_about(value: str, expected: str | None) -> None:
+    assert load_settings({**GOOD, "VIES_URL": value}).vies_url == expected
+    assert demo_settings({"VIES_URL": value}, SECRET).vies_url is None
+
+
+@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("SECRET_KEY", None, "SECRET_KEY is missing"),
@@ -55,6 +76,8 @@ def test_good_settings_are_taken() -> None:
         ("PUBLIC_URL", "portal.example.com", "PUBLIC_URL must look like"),
         ("PUBLIC_URL", "https://[oops", "PUBLIC_URL must look like"),
         ("PUBLIC_URL", "https://x.example:99999", "PUBLIC_URL must look like"),
+        ("VIES_URL", "http://vies.example", "VIES_URL must begin with https://"),
+        ("VIES_URL", "no", "VIES_URL must begin with https://"),
         ("CATALOG_FILE", None, "CATALOG_FILE is missing"),
         ("CATALOG_FILE", "nowhere.toml", "names no file"),
         ("SMTP_HOST", None, "SMTP_HOST is missing"),

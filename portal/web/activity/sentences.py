@@ -33,11 +33,30 @@ GROUPS: dict[str, Any] = {
 # Action code: (group, sentence). The sentence may use %(actor)s, %(subject)s, %(item)s, %(member)s.
 SENTENCES: dict[str, tuple[str, Any]] = {
     "seats_added": ("licences", _l("%(actor)s added licences for %(item)s with order %(subject)s.")),
+    "item_upgraded": ("licences", _l("%(actor)s upgraded to %(item)s with order %(subject)s.")),
+    "add_on_added": ("licences", _l("%(actor)s added %(item)s with order %(subject)s.")),
     "licence_assigned": ("licences", _l("%(member)s got a licence for %(item)s.")),
     "licence_freed": ("licences", _l("%(member)s gave back a licence for %(item)s.")),
     "trial_started": ("licences", _l("The trial for %(subject)s started.")),
     "subscription_started": ("licences", _l("The subscription to %(subject)s began.")),
     "subscription_renewed": ("licences", _l("The subscription to %(subject)s was renewed.")),
+    "subscription_ended": ("licences", _l("The subscription to %(subject)s ended.")),
+    "seats_removed": ("licences", _l("There are fewer licences for %(item)s from this renewal on.")),
+    "plan_changed": ("licences", _l("The plan of %(subject)s changed with the renewal.")),
+    "add_on_changed": ("licences", _l("The package of an add-on changed with the renewal: %(item)s.")),
+    "add_on_removed": ("licences", _l("%(item)s was removed with the renewal.")),
+    "period_changed": ("licences", _l("The billing period of %(subject)s changed with the renewal.")),
+    "reduction_asked": ("licences", _l("%(actor)s asked for fewer licences for %(item)s.")),
+    "reduction_undone": ("licences", _l("%(actor)s took back the reduction for %(item)s.")),
+    "access_loss_chosen": ("licences", _l("%(actor)s chose who loses access to %(item)s.")),
+    "plan_change_asked": ("licences", _l("%(actor)s asked for another plan for %(subject)s.")),
+    "plan_change_undone": ("licences", _l("%(actor)s took back the change of plan for %(subject)s.")),
+    "add_on_change_asked": ("licences", _l("%(actor)s asked to change %(item)s.")),
+    "add_on_change_undone": ("licences", _l("%(actor)s took back the change of %(item)s.")),
+    "period_change_asked": ("licences", _l("%(actor)s asked for another billing period for %(subject)s.")),
+    "period_change_undone": ("licences", _l("%(actor)s took back the change of billing period for %(subject)s.")),
+    "cancellation_asked": ("licences", _l("%(actor)s cancelled %(subject)s.")),
+    "cancellation_undone": ("licences", _l("%(actor)s took back the cancellation of %(subject)s.")),
     "cart_saved": ("buying", _l("%(actor)s saved a cart.")),
     "quote_created": ("buying", _l("%(actor)s made quote %(subject)s.")),
     "quote_accepted": ("buying", _l("%(actor)s accepted quote %(subject)s.")),
@@ -57,6 +76,7 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "payment_reversed": ("money", _l("The payment of invoice %(subject)s was taken back by the bank.")),
     "debit_failed": ("money", _l("The direct debit of order %(subject)s failed.")),
     "invoice_issued": ("money", _l("Invoice %(subject)s was issued.")),
+    "credit_note_issued": ("money", _l("Credit note %(subject)s was issued.")),
     "payment_method_added": ("money", _l("%(actor)s added a payment method.")),
     "payment_method_replaced": ("money", _l("%(actor)s replaced the payment method.")),
     "payment_method_refused": ("money", _l("A new payment method was refused.")),
@@ -65,7 +85,16 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "member_added": ("people", _l("%(actor)s added %(subject)s.")),
     "member_invited": ("people", _l("%(actor)s invited %(subject)s.")),
     "member_changed": ("people", _l("%(actor)s changed the role or status of %(member)s.")),
+    "invitation_resent": ("people", _l("%(actor)s sent the invitation of %(subject)s again.")),
+    "invitation_withdrawn": ("people", _l("%(actor)s withdrew the invitation of %(subject)s.")),
+    "role_changed": ("people", _l("%(actor)s changed the role of %(subject)s.")),
     "member_deactivated": ("people", _l("%(actor)s deactivated %(subject)s.")),
+    "member_reactivated": ("people", _l("%(actor)s made %(subject)s active again.")),
+    "members_imported": ("people", _l("%(actor)s imported a file of members.")),
+    "consent_asked": ("people", _l("%(actor)s asked %(subject)s for consent.")),
+    "consent_given": ("people", _l("%(subject)s agreed.")),
+    "consent_refused": ("people", _l("%(subject)s refused.")),
+    "consent_withdrawn": ("people", _l("%(actor)s took back the request for consent to %(subject)s.")),
     "member_activated": ("people", _l("%(subject)s accepted the invitation.")),
     "account_entered": ("people", _l("%(actor)s switched to this account.")),
     "staff_created": ("people", _l("%(subject)s was added to the vendor’s staff.")),
@@ -76,20 +105,25 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "account_created": ("details", _l("The account %(subject)s was set up.")),
     "account_imported": ("details", _l("The account %(subject)s was imported.")),
     "billing_details_changed": ("details", _l("%(actor)s changed the billing details.")),
+    "vat_check_asked": ("details", _l("%(actor)s had VAT number %(subject)s checked again.")),
+    "vat_number_checked": ("details", _l("VIES was asked about VAT number %(subject)s.")),
+    "vat_number_decided": ("details", _l("%(actor)s decided on VAT number %(subject)s.")),
     "catalogue_synced": ("details", _l("The catalogue was brought up to date.")),
 }  # fmt: skip
 
 FIELDS: dict[str, Any] = {
     "address_line1": _l("Address"), "address_line2": _l("Address, second line"),
-    "amount_minor": _l("Amount"), "billing_email": _l("Billing e-mail"),
+    "amount_minor": _l("Amount"), "billing_contact": _l("Billing contact"),
+    "billing_email": _l("Billing e-mail"), "invoice_recipients": _l("Invoices also go to"),
     "brand": _l("Card or bank"), "by": _l("Replaced by"), "city": _l("Town or city"),
-    "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "email": _l("E-mail"),
+    "comment": _l("Comment"), "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "effective_on": _l("Takes effect on"),
+    "email": _l("E-mail"), "interval": _l("Billing period"), "package": _l("Package"),
     "ends_on": _l("Ends on"), "gross_minor": _l("Total with VAT"), "invoice": _l("Invoice"),
     "kind": _l("Kind"), "last4": _l("Last four digits"), "name": _l("Name"),
-    "period": _l("Current period"), "plan": _l("Plan"), "postal_code": _l("Postal code"), "purchase_order": _l("Purchase order"),
+    "people": _l("Who loses access"), "period": _l("Current period"), "plan": _l("Plan"), "postal_code": _l("Postal code"), "purchase_order": _l("Purchase order"),
     "quote": _l("Quote"), "reason": _l("Reason"), "role": _l("Role"), "seats": _l("Licences"),
     "starts_on": _l("Starts on"), "status": _l("Status"), "vat_number": _l("VAT number"),
-    "vat_status": _l("VAT number check"), "code": _l("Reason"), "decline_code": _l("Reason"),
+    "vat_status": _l("VAT number check"), "words": _l("Words"), "code": _l("Reason"), "decline_code": _l("Reason"),
 }  # fmt: skip
 # What only helps to find a name, or stands beside an amount, is no row of its own.
 _SILENT = {"currency", "advice"}
@@ -100,10 +134,14 @@ _VALUES: dict[str, Any] = {
     "card": _l("Card"), "sepa_debit": _l("SEPA direct debit"),
     "bank_transfer": _l("Bank transfer"), "valid": _l("Valid"), "invalid": _l("Invalid"),
     "unchecked": _l("Not checked yet"), "none": _l("None"), "declined": _l("Declined"),
-    "paid": _l("Paid"),
+    "reduction": _l("Fewer licences from the renewal on"), "paid": _l("Paid"), "month": _l("Monthly"), "quarter": _l("Quarterly"), "year": _l("Yearly"),
     "pending": _l("Being collected"), "abandoned": _l("Given up"),
+    "too_expensive": _l("It costs too much"), "not_used": _l("We do not use it enough"),
+    "missing_feature": _l("Something that we need is missing"),
+    "other_product": _l("We use another product"),
+    "business_changes": _l("Our company changes or closes"), "other": _l("Another reason"),
 }  # fmt: skip
-_CODED = {"role", "status", "kind", "vat_status", "reason"}
+_CODED = {"role", "status", "kind", "vat_status", "reason", "interval"}
 _DECLINES = {"code", "decline_code"}
 
 
@@ -204,7 +242,7 @@ def _changes(event: Event, locale: str, currency: str) -> tuple[Change, ...]:
 
 
 def _value(key: str, value: Any, locale: str, currency: str) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return _("nothing")
     if isinstance(value, bool):
         return _("yes") if value else _("no")

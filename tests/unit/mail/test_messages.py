@@ -38,7 +38,38 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "new_admin_contact": {"account_name": "Müller & Söhne", "name": "Jan", "email": "j@x.example",
                           "added_by": "Lotte"},
     "invitation": {"account_name": "Müller & Söhne", "invited_by": "Lotte"},
+    "consent_request": {"account_name": "Müller & Söhne", "asked_by": "Lotte", "days": 30,
+                        "words": "I agree to <this>.", "link": f"{URL}/consents/abc"},
+    "consent_answered": {"account_name": "Müller & Söhne", "name": "Jan", "answer": "refused",
+                         "words": "I agree to this."},
+    "membership_changed": {"account_name": "Müller & Söhne", "change": "role_changed",
+                           "role": "billing_admin", "by": "Lotte"},
+    "cancellation_confirmed": {
+        "account_name": "Müller & Söhne", "subscription_id": 3, "product": "Kanto CRM",
+        "asked_by": "Lotte Verbeke", "asked_on": "2026-10-29", "last_day": "2026-11-29",
+        "product_export_url": "https://crm.kanto.example/settings/export",
+        "credited": "KAN-2026-00012",
+    },
+    "cancellation_undone": {
+        "account_name": "Müller & Söhne", "subscription_id": 3, "product": "Kanto CRM",
+        "undone_by": "Lotte Verbeke", "undone_on": "2026-10-30", "renews_on": "2026-11-30",
+    },
+    "subscription_ending": {
+        "account_name": "Müller & Söhne", "subscription_id": 3, "product": "Kanto CRM",
+        "last_day": "2026-11-29",
+        "product_export_url": "https://crm.kanto.example/settings/export",
+    },
+    "renewal_invoice": {
+        "account_name": "Müller & Söhne", "invoice_id": 3, "invoice_number": "KAN-2026-00012",
+        "currency": "EUR", "gross_minor": 134_310, "due_on": "2026-11-30",
+        "will_be_collected": True,
+    },
+    "vat_number_invalid": {"account_name": "Müller & Söhne", "vat_number": "DE299180232"},
     "licences_granted": {"account_name": "A", "product": "Kanto CRM", "added": 3, "total": 15},
+    "access_loss": {
+        "account_name": "A", "product": "Kanto CRM Pro", "change_id": 7, "on": "2026-11-30",
+        "seats": 8, "people": ["Milan <b> Dhaenens", "Noor Bakker"], "more": 3,
+    },
 }  # fmt: skip
 
 
@@ -84,6 +115,17 @@ def test_html_is_escaped_and_text_is_not() -> None:
     assert f"{URL}/sign-in/abc?x=1&y=2\n" in mail.text
 
 
+def test_S6_who_loses_access_is_named_with_the_ways_to_change_it() -> None:
+    mail = rendered("access_loss")
+    assert mail.subject == "5 people lose access to Kanto CRM Pro on 30 November 2026"
+    for words in ("Noor Bakker", "and 3 more people", "until 29 November 2026", "8 licences",
+                  f"{URL}/changes/7/people", f"{URL}/licences#change-7"):  # fmt: skip
+        assert words in mail.text
+    for people in (None, "Noor", [1]):
+        with pytest.raises(BadPayload):
+            rendered("access_loss", people=people)
+
+
 @pytest.mark.parametrize("locale", LOCALES)
 def test_I1_the_receipt_shows_the_invoices_amounts(locale: str) -> None:
     mail = rendered("receipt", locale)
@@ -118,6 +160,25 @@ def test_M5_an_unpaid_renewal_says_how_much_why_and_what_to_do() -> None:
         assert expected in mail.html
 
 
+def test_I3_a_renewal_invoice_says_how_it_is_paid_and_by_when() -> None:
+    collected = rendered("renewal_invoice")
+    assert "KAN-2026-00012" in collected.subject
+    assert "€1,343.10" in collected.subject
+    transferred = rendered("renewal_invoice", will_be_collected=False)
+    for mail, words in ((collected, "collect it from your payment method on 30 November 2026"),
+                        (transferred, "Please transfer €1,343.10 by 30 November 2026")):  # fmt: skip
+        for text in (mail.text, mail.html):
+            assert words in text
+            assert f"{URL}/invoices/KAN-2026-00012" in text
+    assert "Nothing is to be paid" in rendered("renewal_invoice", gross_minor=0).text
+
+
+def test_I4_the_mail_of_an_invalid_number_names_it_and_where_to_correct_it() -> None:
+    mail = rendered("vat_number_invalid")
+    assert "DE299180232" in mail.text
+    assert f"{URL}/billing/details" in mail.text
+
+
 def test_a_subject_is_one_line_whatever_a_name_holds() -> None:
     mail = rendered("new_admin_contact", name="Eve\r\nBcc: all@x.example")
     assert mail.subject.count("\n") == 0
@@ -146,3 +207,28 @@ def test_the_message_id_is_the_same_at_every_try() -> None:
     assert first == message_id_of(7, at, "portal@kanto.example", URL)
     assert first == "<7.1793264400.portal.kanto.example@kanto.example>"
     assert first != message_id_of(8, at, "portal@kanto.example", URL)
+
+
+def test_an_invitation_says_whether_a_licence_is_kept() -> None:
+    assert "A licence is kept for you." in rendered("invitation").text
+    assert "A licence is kept for you." not in rendered("invitation", licences=0).text
+
+
+@pytest.mark.parametrize(
+    ("change", "subject"),
+    [("role_changed", "Your role in Müller & Söhne has changed"),
+     ("deactivated", "You are deactivated in Müller & Söhne"),
+     ("reactivated", "You are active again in Müller & Söhne")],
+)  # fmt: skip
+def test_a_person_hears_what_changed_for_them(change: str, subject: str) -> None:
+    mail = rendered("membership_changed", change=change)
+    assert mail.subject == subject
+    assert "Lotte" in mail.text
+    assert "licences" in rendered("membership_changed", change=change, by="").text
+
+
+@pytest.mark.parametrize("answer", ["given", "refused"])
+def test_S7_the_asker_hears_the_answer_with_its_words(answer: str) -> None:
+    mail = rendered("consent_answered", answer=answer)
+    assert ("agreed" if answer == "given" else "refused") in mail.subject
+    assert "I agree to this." in mail.text
