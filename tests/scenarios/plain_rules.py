@@ -10,10 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-__all__ = ["MONTHS", "Wait", "World"]
+__all__ = ["MONTHS", "Refused", "Wait", "World"]
 
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 NOTICE = 15
+
+
+RANKS = {"start": 1, "pro": 2, "enterprise": 3, "basic": 1, "beyond": 2}
+
+
+def round_half_up(value: int, by: int) -> int:
+    """Of a positive amount: a half goes away from zero."""
+    return (2 * value + by) // (2 * by)
 
 
 class Refused(Exception):
@@ -119,6 +127,22 @@ class World:
             for later in self.waits:
                 if later.on > wait.on:
                     later.on = self.takes_effect(later.asked)
+
+    def upgrade(self, item: str, key: str) -> None:
+        """C1: at once, where it is more and costs more; a waiting switch of the item is replaced."""
+        if self.ended_on is not None or item not in self.quantity:
+            raise Refused("unknown")
+        if RANKS[key] <= RANKS[self.sold[item]]:
+            raise Refused("not_an_upgrade")
+        new = self.prices[key, self.interval]
+        begins = self.boundary(self.first, self.interval, self.k)
+        left, days = (self.end - self.today).days, (self.end - begins).days
+        due = [round_half_up(self.quantity[item] * unit * left, days)
+               for unit in (new, self.pinned[item])]  # fmt: skip
+        if due[0] - due[1] <= 0:
+            raise Refused("not_an_upgrade")
+        self.sold[item], self.pinned[item] = key, new
+        self.waits = [w for w in self.waits if w.item != item or w.what == "seats"]
 
     # --- time ----------------------------------------------------------------------------------
 

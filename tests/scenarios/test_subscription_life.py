@@ -42,6 +42,7 @@ from portal.domain.periods import Interval
 from portal.domain.price_book import PriceBook
 from portal.domain.renewals import plan_next_period
 from portal.domain.subscriptions import ChangeKind, SubscriptionState
+from portal.domain.wishes import Switch
 from portal.jobs.renewals import run_renewals
 from portal.models import (
     Assignment,
@@ -60,6 +61,7 @@ from portal.services.scheduling import open_subscription, schedule_change, undo_
 from tests.conftest import Database
 from tests.scenarios.plain_rules import MONTHS, Refused, Wait, World
 from tests.support.buying import CARD, actor_of, collected, placed, quoted, ready, use_method
+from tests.support.purchases import bought_wishes
 from tests.support.soak import count_of
 from tests.support.subscriptions import Customer, instant, make_customer
 
@@ -174,6 +176,27 @@ class Life(RuleBasedStateMachine):
         order = placed(self.parts, quote_id, email=who.admin_email)
         assert collected(self.parts, order.attempt_id)
         self.world.quantity["plan"] = total
+        self._has_renewed()
+
+    @rule(
+        choice=st.sampled_from([("plan", "pro"), ("plan", "enterprise"), ("add_on", "beyond")]),
+    )
+    def upgrade(self, choice: tuple[str, str]) -> None:
+        """C1: more of a plan or add-on, bought, paid and granted now."""
+        item, key = choice
+        who, refused = self.customer, False
+        try:
+            bought_wishes(self.parts, Switch(self._item_id(item), key),
+                          account=who.account_name, email=who.admin_email)  # fmt: skip
+        except DomainError:
+            refused = True
+        try:
+            self.world.upgrade(item, key)
+        except Refused as expected:
+            if not refused:
+                raise AssertionError(f"the rules refuse: {expected}") from expected
+            return
+        assert not refused
         self._has_renewed()
 
     @rule(days=st.sampled_from([1, 1, 2, 5, 14, 15, 16, 28, 31, 40, 91, 370]), works=st.booleans())
