@@ -7,6 +7,7 @@ the same few dates and prices many times and Babel takes some 20 µs for each.
 from __future__ import annotations
 
 import copy
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -37,6 +38,7 @@ __all__ = [
 # The source is British English: days before months, the week begins on Monday.
 _REGIONAL = {"en": "en_GB"}
 _REMEMBERED = 8192
+_LEADING_ZERO = re.compile(r"\b0(?=[1-9]\b)")
 
 
 @lru_cache(maxsize=64)
@@ -97,7 +99,14 @@ def format_day_month(on: date, locale: str) -> str:
 @lru_cache(maxsize=_REMEMBERED)
 def format_day_range(first: date, last: date, locale: str) -> str:
     """1 Sept – 30 Nov 2026: both days are part of it."""
-    return str(format_interval(first, last, "yMMMd", locale=babel_locale(locale)))
+    text = str(format_interval(first, last, "yMMMd", locale=babel_locale(locale)))
+    text = _LEADING_ZERO.sub("", text)  # Italian has '01 mar' in ranges, and '1 mar' elsewhere
+    text = _first_of_month(text, first, locale)
+    if first == last:
+        return text
+    head, dash, tail = text.rpartition("–")
+    day = tail.lstrip()
+    return head + dash + tail[: len(tail) - len(day)] + _first_of_month(day, last, locale)
 
 
 @lru_cache(maxsize=_REMEMBERED)

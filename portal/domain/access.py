@@ -13,7 +13,7 @@ __all__ = ["FreeingPlan", "Held", "ItemFreeing", "plan_freeing", "require_freeab
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One licence of an item in a member's hands.
+    """One licence of an item in a member's hands; `role` is an active member's, else `member`.
 
     `consented` tells that an admin agreed in writing to lose access since the licence was given.
     `elsewhere` counts the licences the member holds of other items: one without any is deactivated.
@@ -85,7 +85,10 @@ def plan_freeing(items: Iterable[ItemFreeing], *, active_admins: int) -> Freeing
     return FreeingPlan(tuple(freed), tuple(deactivated), overhang)
 
 
-def require_freeable(plan: FreeingPlan) -> None:
-    """Refuse a reduction, when it is asked, that only an admin's consent would make possible (S7)."""
-    if plan.overhang:
-        raise DomainError("admins_must_consent", missing=plan.overhang)
+def require_freeable(plan: FreeingPlan, known: int = 0) -> None:
+    """Refuse a reduction, when it is asked, that only an admin's consent would make possible (S7).
+
+    `known` is the overhang that there will be without it: what has become impossible elsewhere.
+    """
+    if plan.overhang > known:
+        raise DomainError("admins_must_consent", missing=plan.overhang - known)

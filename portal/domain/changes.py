@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from portal.domain.errors import DomainError
 from portal.domain.periods import (
     Interval,
     Term,
-    in_notice_window,
     notice_closes_on,
     renewal_for_change,
 )
 from portal.domain.price_book import PriceBook, pin_key
-from portal.domain.renewals import NextPeriod, period_beginning
+from portal.domain.renewals import NextPeriod, period_beginning, plan_next_period
 from portal.domain.subscriptions import (
     ChangeKind,
     ItemState,
@@ -72,10 +71,31 @@ class PlannedChange:
     after: NextPeriod
     after_state: SubscriptionState
 
+    @property
+    def key(self) -> str:
+        """What was shown, to be sent back with the confirmation: the day, and both net amounts.
+
+        What waits with it is part of the amounts, so nothing is agreed to unseen.
+        """
+        before, after = (
+            sum(line.net.minor for line in renewal.lines) for renewal in (self.before, self.after)
+        )
+        return f"{self.time.effective_on.isoformat()}.{before}.{after}"
+
+    @property
+    def waits_already(self) -> WaitingChange | None:
+        """The very same change, where it waits for the same renewal: the first of two clicks (Q4)."""
+        for change in self.replaces:
+            if change.effective_on == self.time.effective_on and dict(change.target) == dict(
+                self.target
+            ):
+                return change
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedUndo:
-    """A change to be taken back; `retimed` are the later ones that take effect earlier now."""
+    """A change to be taken back; `retimed` are later ones that wait for another renewal now."""
 
     change: WaitingChange
     retimed: tuple[WaitingChange, ...]
@@ -85,20 +105,15 @@ class PlannedUndo:
 def change_time(state: SubscriptionState, asked_on: date, notice_days: int) -> ChangeTime:
     """The renewal for which a change asked on `asked_on` waits (S4).
 
-    DomainError: `not_running` (a trial, suspended or ended); `subscription_ends` (`on`) where it
-    ends before the change could take effect.
+    DomainError: `not_running` (a trial, suspended or ended); `subscription_ends` (`on`, its last
+    day) where it ends before the change could take effect.
     """
     term, number = _running(state)
     coming = term.start_of(number)
     effective = renewal_for_change(term, number - 1, asked_on, notice_days, _waiting_term(state))
     if state.ends_on is not None and effective >= state.ends_on:
-        raise DomainError("subscription_ends", on=state.ends_on)
+        raise DomainError("subscription_ends", on=state.ends_on - timedelta(days=1))
     return ChangeTime(asked_on, coming, notice_closes_on(coming, notice_days), effective)
-
-
-def is_closing(state: SubscriptionState, on: date, notice_days: int) -> bool:
-    """Whether `on` is too late for the coming renewal (S4)."""
-    return state.period is not None and in_notice_window(state.period.end, on, notice_days)
 
 
 def plan_reduction(
@@ -213,7 +228,7 @@ def plan_cancellation(
     `change_time` (`subscription_ends` where it is cancelled already).
     """
     if state.ends_on is not None:
-        raise DomainError("subscription_ends", on=state.ends_on)
+        raise DomainError("subscription_ends", on=state.ends_on - timedelta(days=1))
     time = change_time(state, asked_on, notice_days)
     target = {"reason": reason, "comment": comment} if comment else {"reason": reason}
     return _planned(state, ChangeKind.CANCEL, None, None, target, time, ())
@@ -224,25 +239,49 @@ def plan_undo(state: SubscriptionState, change_id: int, notice_days: int) -> Pla
 
     Without a change of billing period the renewals are those of the present term again, so a
     change that waited for one of its later ones waits for the first that S4 leaves it.
-    DomainError `change_unknown` where it does not wait (any more).
+    DomainError `change_unknown` where it does not wait (any more), `undo_other_first` where what
+    goes on waiting is not sold without it: a plan that has a yearly price alone, for one.
     """
     change = state.change(change_id)
     if change is None:
         raise DomainError("change_unknown")
     rest = with_changes(state, [c for c in state.changes if c.id != change_id])
     retimed: tuple[WaitingChange, ...] = ()
-    if change.kind is ChangeKind.PERIOD:
-        term, number = _running(state)
-        other = _waiting_term(rest)
-        moved = {}
-        for later in rest.changes:
-            if later.effective_on > change.effective_on:
-                on = renewal_for_change(term, number - 1, later.asked_on, notice_days, other)
-                if on != later.effective_on:
-                    moved[later.id] = replace(later, effective_on=on)
-        retimed = tuple(moved.values())
-        rest = with_changes(rest, [moved.get(c.id, c) for c in rest.changes])
+    if change.kind is ChangeKind.PERIOD and state.term is not None and state.number is not None:
+        rest, retimed = _retimed(rest, state.term, state.number, change, notice_days)
+    if state.period is not None and _is_renewable(state) and not _is_renewable(rest):
+        raise DomainError("undo_other_first")
     return PlannedUndo(change, retimed, rest)
+
+
+def _retimed(
+    rest: SubscriptionState, term: Term, number: int, undone: WaitingChange, notice_days: int
+) -> tuple[SubscriptionState, tuple[WaitingChange, ...]]:
+    """What waited for a renewal of the period that does not come, at the renewal S4 leaves it."""
+    later = [c for c in rest.changes if c.effective_on > undone.effective_on]
+    settled = with_changes(rest, [c for c in rest.changes if c not in later])
+    retimed = []
+    # Another change of billing period first: the others follow its dates, as it follows this term's.
+    for one in sorted(later, key=lambda c: c.kind is not ChangeKind.PERIOD):
+        on = renewal_for_change(term, number - 1, one.asked_on, notice_days, _waiting_term(settled))
+        if on != one.effective_on:
+            one = replace(one, effective_on=on)
+            retimed.append(one)
+        settled = with_changes(settled, [*settled.changes, one])
+    return settled, tuple(retimed)
+
+
+def _is_renewable(state: SubscriptionState) -> bool:
+    """Whether every item has a price at each renewal up to the last change that waits (C4)."""
+    while state.changes:
+        try:
+            plan = plan_next_period(state)
+        except DomainError:
+            return False
+        if plan.ends:
+            break
+        state = plan.after
+    return True
 
 
 def pin_for_item(

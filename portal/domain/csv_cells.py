@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["safe_cell"]
+__all__ = ["plain_cell", "safe_cell"]
 
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def safe_cell(cell: str) -> str:
@@ -14,3 +14,8 @@ def safe_cell(cell: str) -> str:
     """
     is_number = cell.removeprefix("-").replace(".", "", 1).isdigit()
     return f"'{cell}" if cell.startswith(_FORMULA_SIGNS) and not is_number else cell
+
+
+def plain_cell(cell: str) -> str:
+    """What `safe_cell` was given: without the apostrophe that it puts before a formula's sign."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA_SIGNS) else cell

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from io import StringIO
 
 from portal.domain.catalogue import LOCALES
+from portal.domain.csv_cells import plain_cell
 from portal.domain.email_addresses import normal_email
 from portal.domain.errors import DomainError, Problem
 from portal.domain.permissions import Role
 from portal.domain.subscriptions import SubscriptionState
 
 __all__ = [
-    "COLUMNS", "FORMULA_SIGNS", "MOST_BYTES", "MOST_ROWS", "LineProblem", "MemberFile", "MemberLine",
+    "COLUMNS", "MOST_BYTES", "MOST_ROWS", "LineProblem", "MemberFile", "MemberLine",
     "decode_member_file", "licence_columns", "read_member_file",
 ]  # fmt: skip
 
@@ -28,7 +29,6 @@ COLUMNS = ("email", "name", "role", "status", "language", "since")
 STATUSES = ("active", "invited", "deactivated")
 MOST_ROWS = 5_000
 MOST_BYTES = 900_000
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 _YES, _NO = frozenset({"yes", "x", "1"}), frozenset({"no", "0"})
 _DELIMITERS = (",", ";", "\t")
 _LONGEST_NAME = 200
@@ -178,7 +178,7 @@ def _row(
 ) -> tuple[MemberLine | None, list[Problem]]:
     if len(cells) > len(names) and any(cells[len(names) :]):
         return None, [Problem("", "import_too_many_cells")]
-    values = {name: _unguarded(cell) for name, cell in zip(names, cells, strict=False)}
+    values = {name: plain_cell(cell) for name, cell in zip(names, cells, strict=False)}
     problems: list[Problem] = []
     email = values.get("email", "").lower()
     try:
@@ -219,8 +219,3 @@ def _one_of(
         )
         return None
     return said
-
-
-def _unguarded(cell: str) -> str:
-    """Without the quote that an export puts before what a spreadsheet takes for a formula."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULA_SIGNS and cell[1:2] else cell

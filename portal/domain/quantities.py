@@ -20,7 +20,7 @@ def parse_quantity(text: str, *, minimum: int, maximum: int) -> int:
     is refused like '1,5'. DomainError, one code for each mistake:
 
     - `quantity_empty`
-    - `quantity_not_a_number`: letters, '1e3', '1 000', digits of other scripts, NUL, over long
+    - `quantity_not_a_number`: letters, '1e3', '1 000', digits of other scripts, NUL
     - `quantity_negative`: any number with a minus
     - `quantity_not_whole`: with a point, comma or stroke
     - `quantity_too_small` (`minimum`), `quantity_too_large` (`maximum`)
@@ -30,6 +30,8 @@ def parse_quantity(text: str, *, minimum: int, maximum: int) -> int:
         raise DomainError("quantity_empty")
     number = typed.removeprefix("-").removeprefix("\N{MINUS SIGN}")
     whole = _WHOLE.fullmatch(number)
+    if whole and len(number) > _LONGEST:
+        raise DomainError("quantity_too_large", maximum=maximum)
     if len(typed) > _LONGEST or not (whole or _POINTED.fullmatch(number)):
         raise DomainError("quantity_not_a_number")
     if number != typed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from portal.domain.pricing import PricedLine, document_totals
-from portal.domain.renewals import NextPeriod, plan_next_invoice, plan_next_period
+from portal.domain.renewals import NextPeriod, plan_next_invoice, plan_renewals
 from portal.domain.subscriptions import ItemState, SubscriptionState
 from portal.domain.tax import TaxDecision, Totals
 
@@ -67,12 +67,11 @@ def plan_coming_invoices(
     coming = plan_next_invoice(known, decision, currency)
     if coming is None:
         return None
-    plans = [plan_next_period(state) for state in known if state.is_running]
     return ComingInvoices(
         on=coming.on,
         invoices=tuple(
             plan_renewal_invoice(plan, decision, currency)
-            for plan in plans
+            for _state, plan in plan_renewals(known)
             if plan.on == coming.on and not plan.ends
         ),
         totals=Totals(coming.net, (), coming.tax, coming.gross),

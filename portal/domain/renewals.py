@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -22,7 +23,7 @@ from portal.domain.tax import TaxDecision, Totals
 
 __all__ = [
     "NextInvoice", "NextPeriod", "carry_forward", "is_invoiced_by", "period_beginning",
-    "plan_next_invoice", "plan_next_period", "plan_renewal_lines",
+    "plan_next_invoice", "plan_next_period", "plan_renewal_lines", "plan_renewals",
 ]  # fmt: skip
 
 # As many renewals ahead as anybody looks; a term without end has no more to tell.
@@ -193,6 +194,21 @@ class NextInvoice:
     ending: tuple[SubscriptionState, ...] = ()
 
 
+def plan_renewals(
+    states: Iterable[SubscriptionState],
+) -> list[tuple[SubscriptionState, NextPeriod]]:
+    """The next renewal of each that runs; one that cannot be renewed as it stands is left out.
+
+    So does the worker, which puts it aside for the desk: nothing of it is invoiced by then.
+    """
+    plans = []
+    for state in states:
+        if state.is_running:
+            with suppress(DomainError):
+                plans.append((state, plan_next_period(state)))
+    return plans
+
+
 def plan_next_invoice(
     states: Iterable[SubscriptionState], decision: TaxDecision, currency: str
 ) -> NextInvoice | None:
@@ -200,7 +216,7 @@ def plan_next_invoice(
 
     A subscription that ends is named with the invoice of its day, and is none by itself.
     """
-    plans = [(state, plan_next_period(state)) for state in states if state.is_running]
+    plans = plan_renewals(states)
     if all(plan.ends for _, plan in plans):
         return None
     on = min(plan.on for _, plan in plans if not plan.ends)

@@ -118,7 +118,7 @@ def plan_seat_removal(
     loss = _loss_at(planned.after_state, on, held, active_admins)
     if wanted:
         _require_choice(wanted, loss.of_item(item_id), [h for h in held if h.item_id == item_id])
-    require_freeable(loss.plan)
+    require_freeable(loss.plan, _loss_at(state, on, held, active_admins).plan.overhang)
     item = state.item(item_id)
     assert item is not None, "the plan of a reduction has its item"
     return SeatRemoval(
@@ -223,7 +223,19 @@ def _loss(
     active_admins: int,
     unlisted: Mapping[int, int],
 ) -> Loss:
+    """What a renewal frees: what it removes at once and whoever holds it, then what exceeds seats.
+
+    Who loses an add-on that ends stays a member, so no consent is needed for it (S7).
+    """
     seats = {item.item_id: _seats(renewal, item.item_id) for item in state.items if item.per_seat}
+    removed = {key for key in seats if renewal.after.item(key) is None}
+    gone = [one for one in held if one.item_id in removed]
+    fewer = Counter(one.member_id for one in gone)
+    left = [
+        replace(one, elsewhere=max(one.elsewhere - fewer[one.member_id], 0))
+        for one in held
+        if one.item_id not in removed
+    ]
     chosen: dict[int, list[int]] = {}
     for change in state.changes:
         if change.kind is ChangeKind.SEATS and change.effective_on == renewal.on:
@@ -231,13 +243,15 @@ def _loss(
             chosen.setdefault(change.item_id, []).extend(change.target.get("free", ()))
     items = [
         ItemFreeing(
-            held=[one for one in held if one.item_id == key],
+            held=[one for one in left if one.item_id == key],
             seats=max(number - unlisted.get(key, 0), 0),
             chosen=chosen.get(key, ()),
         )
         for key, number in seats.items()
+        if key not in removed
     ]
-    return Loss(renewal.on, seats, plan_freeing(items, active_admins=active_admins))
+    plan = plan_freeing(items, active_admins=active_admins)
+    return Loss(renewal.on, seats, replace(plan, freed=(*plan.freed, *gone)))
 
 
 def _seats(renewal: NextPeriod, item_id: int) -> int:

@@ -18,9 +18,7 @@ from portal.models import (
     WAITING_CHANGE,
     Account,
     Assignment,
-    Member,
     OutboxMessage,
-    Person,
     ScheduledChange,
     Subscription,
 )
@@ -28,8 +26,8 @@ from portal.queries.holders import HeldBy, select_held
 from portal.queries.subscriptions import read_states, select_states
 
 __all__ = [
-    "AdminOf", "DueReduction", "list_admins_of", "list_due_reductions", "list_held_of_items",
-    "list_known_keys", "list_states_of",
+    "DueReduction", "list_due_reductions", "list_held_of_items", "list_known_keys",
+    "list_states_of",
 ]  # fmt: skip
 
 
@@ -43,16 +41,6 @@ class DueReduction:
     account_id: int
     account_name: str
     time_zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdminOf:
-    """An active admin as the recipient of a mail."""
-
-    account_id: int
-    member_id: int
-    email: str
-    locale: str
 
 
 _DUE = (
@@ -85,16 +73,6 @@ _DUE = (
 )
 _STATES = select_states(Subscription.id.in_(bindparam("ids", expanding=True)))
 _HELD = select_held(Assignment.item_id.in_(bindparam("ids", expanding=True)))
-_ADMINS = (
-    select(Member.account_id, Member.id, Person.email, Person.locale)
-    .join(Person, Person.id == Member.person_id)
-    .where(
-        Member.account_id.in_(bindparam("ids", expanding=True)),
-        Member.role == "admin",
-        Member.status == "active",
-    )
-    .order_by(Member.account_id, Member.id)
-)
 _KNOWN = select(OutboxMessage.dedupe_key).where(
     OutboxMessage.dedupe_key.in_(bindparam("keys", expanding=True))
 )
@@ -128,17 +106,6 @@ def list_held_of_items(
     if item_ids:
         for row in fetch_all(connection, _HELD, ids=sorted(item_ids)):
             found[row[1]].append(HeldBy(Held(*row[:7]), row[7], row[8]))
-    return found
-
-
-def list_admins_of(
-    connection: Connection, account_ids: Collection[int]
-) -> dict[int, list[AdminOf]]:
-    """The active admins of these accounts, by account id."""
-    found: defaultdict[int, list[AdminOf]] = defaultdict(list)
-    if account_ids:
-        for row in fetch_all(connection, _ADMINS, ids=sorted(account_ids)):
-            found[row[0]].append(AdminOf(*row))
     return found
 
 

@@ -112,6 +112,7 @@ _LATE = Assignment.__table__.alias("late")
 _LATE_MEMBER = Member.__table__.alias("late_member")
 _MAY_GO = or_(
     _LATE_MEMBER.c.role != "admin",
+    _LATE_MEMBER.c.status != "active",
     exists().where(
         Consent.member_id == _LATE_MEMBER.c.id,
         Consent.subject == "deactivation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
@@ -13,7 +13,7 @@ from portal.domain.access import Held
 from portal.models import Assignment, Consent, Member, Person, SubscriptionItem
 
 __all__ = [
-    "HeldBy", "count_active_admins", "list_held", "list_subscription_held", "select_held",
+    "HeldBy", "count_active_admins", "list_subscription_held", "select_held",
 ]  # fmt: skip
 
 
@@ -38,6 +38,8 @@ _ELSEWHERE = (
     .correlate(Assignment)
     .scalar_subquery()
 )
+# Whoever is invited has no admin rights to lose yet (S7).
+_ROLE = case((Member.status == "active", Member.role), else_="member")
 _CONSENTED = exists().where(
     Consent.member_id == Member.id,
     Consent.subject == "deactivation",
@@ -54,7 +56,7 @@ def select_held(*conditions: ColumnElement[bool]) -> Select[Any]:
             Assignment.id,
             Assignment.item_id,
             Member.id,
-            Member.role,
+            _ROLE,
             Assignment.assigned_at,
             _CONSENTED,
             _ELSEWHERE,
@@ -68,9 +70,6 @@ def select_held(*conditions: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-_HELD = select_held(
-    Member.account_id == bindparam("account_id"), Assignment.item_id == bindparam("item_id")
-)
 _HELD_OF_SUBSCRIPTION = select_held(
     Member.account_id == bindparam("account_id"),
     Assignment.item_id.in_(
@@ -85,12 +84,6 @@ _ADMINS = select(func.count()).where(
     Member.role == "admin",
     Member.status == "active",
 )
-
-
-def list_held(connection: Connection, account_id: int, item_id: int) -> list[HeldBy]:
-    """Who holds the licences of an item, the last assigned first (S6)."""
-    rows = fetch_all(connection, _HELD, account_id=account_id, item_id=item_id)
-    return [HeldBy(Held(*row[:7]), row[7], row[8]) for row in rows]
 
 
 def list_subscription_held(

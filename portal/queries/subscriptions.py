@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, func, select
 from sqlalchemy.engine import Connection
 
-from portal.db import fetch_all
+from portal.db import fetch_all, fetch_first
 from portal.domain.money import Money
 from portal.domain.periods import Interval, Period, local_date
 from portal.domain.periods import Term as DatedTerm
@@ -41,8 +41,8 @@ from portal.models import (
 )
 
 __all__ = [
-    "Holder", "SubscriptionRow", "list_item_holders", "list_subscription_rows", "list_subscription_states", "read_states",
-    "select_states",
+    "Holder", "SubscriptionRow", "has_change", "has_subscription", "list_item_holders", "list_subscription_rows", "list_subscription_states",
+    "read_states", "select_states",
 ]  # fmt: skip
 
 
@@ -172,6 +172,19 @@ _ITEM_HOLDERS = (
     .offset(bindparam("offset"))
 )
 
+_OF_ACCOUNT = select(Subscription.id).where(
+    Subscription.account_id == bindparam("account_id"),
+    Subscription.id == bindparam("subscription_id"),
+)
+_CHANGE_OF = (
+    select(ScheduledChange.id)
+    .join(Subscription, Subscription.id == ScheduledChange.subscription_id)
+    .where(
+        Subscription.account_id == bindparam("account_id"),
+        ScheduledChange.id == bindparam("change_id"),
+    )
+)
+
 
 def list_subscription_rows(
     connection: Connection, account_id: int, on: date | None = None
@@ -208,6 +221,20 @@ def list_item_holders(
         offset=offset,
     )
     return [Holder(*row) for row in rows]
+
+
+def has_subscription(connection: Connection, account_id: int, subscription_id: int) -> bool:
+    """Whether the account has that subscription, or had it."""
+    row = fetch_first(
+        connection, _OF_ACCOUNT, account_id=account_id, subscription_id=subscription_id
+    )
+    return row is not None
+
+
+def has_change(connection: Connection, account_id: int, change_id: int) -> bool:
+    """Whether the account ever asked for that change, whatever became of it."""
+    row = fetch_first(connection, _CHANGE_OF, account_id=account_id, change_id=change_id)
+    return row is not None
 
 
 def read_states(rows: Iterable[Any]) -> tuple[SubscriptionRow, ...]:

@@ -21,14 +21,13 @@ from portal.domain.seat_removal import Loss, plan_losses
 from portal.domain.subscriptions import ChangeKind, SubscriptionState, WaitingChange
 from portal.models import Account, OutboxMessage
 from portal.queries.access_losses import (
-    AdminOf,
     DueReduction,
-    list_admins_of,
     list_due_reductions,
     list_held_of_items,
     list_known_keys,
     list_states_of,
 )
+from portal.queries.admins import AdminOf, list_admins, list_admins_of
 from portal.queries.holders import HeldBy
 from portal.services.bulk_rows import as_json, insert_rows
 from portal.services.outbox import enqueue_mail
@@ -109,7 +108,7 @@ def tell_of_loss(
     notice = _notice(account.id, account.name, state, change, "asked", losses, held)
     if notice is None:
         return 0
-    admins = list_admins_of(session.connection(), [account.id])[account.id]
+    admins = list_admins(session.connection(), account.id)
     written = [
         enqueue_mail(
             session,

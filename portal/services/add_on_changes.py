@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,8 @@ from portal.domain.subscriptions import ItemState
 from portal.models import ScheduledChange
 from portal.queries.prices import get_price_book
 from portal.services.audit import Actor
-from portal.services.plan_changes import require_alone, require_shown
-from portal.services.scheduling import Opened, open_subscription, schedule_change
+from portal.services.plan_changes import require_alone
+from portal.services.scheduling import Opened, open_subscription, schedule_as_shown
 
 __all__ = ["ask_add_on_removal", "ask_package_change"]
 
@@ -26,12 +26,12 @@ def ask_package_change(
     add_on_key: str,
     package_key: str,
     *,
-    shown_on: date,
+    shown: str,
     catalogue: Catalogue,
     actor: Actor,
     now: datetime,
 ) -> ScheduledChange:
-    """Let another package of an add-on wait for the renewal on `shown_on`; errors as the plan's."""
+    """Let another package of an add-on wait for the renewal confirmed as `shown`; errors as the plan's."""
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     item = _item(opened, add_on_key)
     add_on = catalogue.add_on(opened.state.product_key, add_on_key)
@@ -43,8 +43,7 @@ def ask_package_change(
         opened.state, item.item_id, package_key, book, opened.today,
         catalogue.policy.change_notice_days,
     )  # fmt: skip
-    require_shown(planned, shown_on)
-    return schedule_change(session, opened, planned, actor=actor, now=now)
+    return schedule_as_shown(session, opened, planned, shown, actor=actor, now=now)
 
 
 def ask_add_on_removal(
@@ -53,20 +52,19 @@ def ask_add_on_removal(
     subscription_id: int,
     add_on_key: str,
     *,
-    shown_on: date,
+    shown: str,
     catalogue: Catalogue,
     actor: Actor,
     now: datetime,
 ) -> ScheduledChange:
-    """Let an add-on end at the renewal on `shown_on`; errors as the plan's, and `item_unknown`."""
+    """Let an add-on end at the renewal confirmed as `shown`; errors as the plan's, and `item_unknown`."""
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     item = _item(opened, add_on_key)
     require_alone(opened, catalogue, add_on=add_on_key)
     planned = plan_add_on_removal(
         opened.state, item.item_id, opened.today, catalogue.policy.change_notice_days
     )
-    require_shown(planned, shown_on)
-    return schedule_change(session, opened, planned, actor=actor, now=now)
+    return schedule_as_shown(session, opened, planned, shown, actor=actor, now=now)
 
 
 def _item(opened: Opened, add_on_key: str) -> ItemState:

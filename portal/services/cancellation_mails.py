@@ -123,7 +123,7 @@ def _tell(
             },
             now=now,
             account_id=account.id,
-            dedupe_key=f"{topic}:{change_id}:{person_id}",
+            dedupe_key=f"{topic}:{change_id}:{payload.get('last_day', '')}:{person_id}",
         )
     session.flush()
 

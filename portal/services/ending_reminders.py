@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.errors import DomainError
 from portal.domain.periods import local_date
 from portal.models import WAITING_CHANGE, Account, Product, ScheduledChange, Subscription
 from portal.services.cancellation_mails import remind_of_end
@@ -40,7 +41,10 @@ def send_ending_reminders(session: Session, *, catalogue: Catalogue, now: dateti
     ).all()
     near = 0
     for change, subscription_id, product_key, account in rows:
-        today = local_date(now, account.time_zone)
+        try:
+            today = local_date(now, account.time_zone)
+        except DomainError:
+            continue  # its renewal is parked for the same reason; the others are reminded
         if not today < change.effective_on <= today + REMIND_BEFORE:
             continue
         near += 1

@@ -19,6 +19,7 @@ from portal.models import (
     Person,
     SubscriptionItem,
 )
+from portal.queries.admins import list_admins
 from portal.services.audit import SYSTEM, Actor, record
 from portal.services.checkout import is_present_admin
 from portal.services.entitlements import announce_entitlements
@@ -169,15 +170,13 @@ def _tell_admins(
     session: Session, order: Order, account: Account, person: Person, actor: Actor, now: datetime
 ) -> None:
     """All other admins are told of a new one (Q5), each in the own language."""
-    admins = session.execute(
-        select(Person.email, Person.locale)
-        .join(Member, Member.person_id == Person.id)
-        .where(Member.account_id == account.id, Member.role == "admin", Member.status == "active",
-               Person.id != person.id)
-    ).all()  # fmt: skip
-    for email, locale in admins:
-        enqueue_mail(session, "new_admin_contact", recipient=email, locale=locale, now=now,
-                     account_id=account.id, dedupe_key=f"new_admin:{order.id}:{email}",
+    session.flush()
+    for admin in list_admins(session.connection(), account.id):
+        if admin.person_id == person.id:
+            continue
+        enqueue_mail(session, "new_admin_contact", recipient=admin.email, locale=admin.locale,
+                     now=now, account_id=account.id,
+                     dedupe_key=f"new_admin:{order.id}:{admin.email}",
                      payload={"account_name": account.name, "name": person.name,
                               "email": person.email, "added_by": actor.name})  # fmt: skip
 

@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError, Problem, Rejected
 from portal.domain.permissions import Role
-from portal.models import Account, Assignment, Checkout, Consent, Member, Person
+from portal.models import Account, Assignment, Member, Person
 from portal.services.audit import Actor, record
+from portal.services.leaving import remove_invited
 from portal.services.licence_assigning import give, take
 from portal.services.membership import (
     OpenedAccount,
@@ -137,30 +138,16 @@ def withdraw_invitation(
 ) -> str:  # fmt: skip
     """Take an invitation back; its licences are free again. The name of who was invited.
 
-    The membership never came to be, so its row goes: a deactivated member may read, whoever never
-    accepted may not. What happened stays in the activity. DomainError `member_unknown`,
-    `not_invited` (accepted meanwhile).
+    DomainError `member_unknown`, `not_invited` (accepted meanwhile).
     """
     opened = open_account(session, account_id, catalogue=catalogue, now=now)
     who = load_member(session, account_id, member_id)
     _require_invited(who)
     take(session, opened, who, "withdrawn", actor=actor, now=now)
-    for model in (Assignment, Consent):
-        for row in session.scalars(select(model).where(model.member_id == who.member.id)):
-            session.delete(row)
-    # A checkout that named the person as contact asks for one again.
-    session.execute(
-        update(Checkout)
-        .where(Checkout.contact_member_id == who.member.id)
-        .values(contact_member_id=None, completed=False)
-        .execution_options(synchronize_session=False)
-    )
-    session.flush()
-    session.delete(who.member)
     record(session, "invitation_withdrawn", actor=actor, now=now, account_id=account_id,
            subject=who.person.name,
            old={"email": who.person.email, "role": who.member.role})  # fmt: skip
-    session.flush()
+    remove_invited(session, [who.member.id])
     return who.person.name
 
 

@@ -10,14 +10,9 @@ from portal.domain.errors import DomainError
 from portal.domain.permissions import Role
 from portal.models import Account
 from portal.services.audit import Actor, record
+from portal.services.leaving import close_requests
 from portal.services.locks import lock_account
-from portal.services.membership import (
-    Who,
-    close_requests,
-    load_member,
-    tell_admins,
-    tell_person,
-)
+from portal.services.membership import Who, load_member, tell_admins, tell_person
 
 __all__ = ["change_role", "put_role"]
 

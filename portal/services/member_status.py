@@ -11,11 +11,11 @@ from portal.domain.assignments import require_licence_to_return
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.services.audit import Actor, record
+from portal.services.leaving import close_requests
 from portal.services.licence_assigning import give, take
 from portal.services.membership import (
     OpenedAccount,
     Who,
-    close_requests,
     load_member,
     open_account,
     tell_person,

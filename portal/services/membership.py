@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.domain.subscriptions import SubscriptionState
-from portal.models import Account, Consent, Member, Person
+from portal.models import Account, Member, Person
+from portal.queries.admins import list_admins
 from portal.queries.holders import count_active_admins
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor
@@ -21,8 +21,8 @@ from portal.services.outbox import enqueue_mail
 from portal.services.renewals import renew_due_of_account
 
 __all__ = [
-    "OpenedAccount", "Who", "close_requests", "load_member", "open_account", "require_other_admin",
-    "tell_admins", "tell_person",
+    "OpenedAccount", "Who", "load_member", "open_account", "require_other_admin", "tell_admins",
+    "tell_person",
 ]  # fmt: skip
 
 
@@ -72,20 +72,6 @@ def require_other_admin(session: Session, account_id: int) -> None:
         raise DomainError("last_admin")
 
 
-def close_requests(session: Session, member_ids: Collection[int], now: datetime) -> int:
-    """Withdraw what these members were asked to consent to and have not answered; how many."""
-    if not member_ids:
-        return 0
-    session.flush()
-    closed = session.execute(
-        update(Consent)
-        .where(Consent.member_id.in_(sorted(member_ids)), Consent.answered_at.is_(None))
-        .values(answered_at=now, answer="withdrawn")
-        .execution_options(synchronize_session=False)
-    )
-    return int(closed.rowcount)  # type: ignore[attr-defined]
-
-
 def tell_person(
     session: Session, account: Account, who: Who, change: str, *, actor: Actor, now: datetime
 ) -> None:
@@ -101,15 +87,10 @@ def tell_admins(
 ) -> None:
     """All other admins are told of a new one, each in the own language (Q5's rule, for all ways)."""
     session.flush()
-    admins = session.execute(
-        select(Person.email, Person.locale)
-        .join(Member, Member.person_id == Person.id)
-        .where(Member.account_id == account.id, Member.role == "admin", Member.status == "active",
-               Person.id != person.id, Person.id != (actor.person_id or 0))
-        .order_by(Person.id)
-    ).all()  # fmt: skip
-    for email, locale in admins:
-        enqueue_mail(session, "new_admin_contact", recipient=email, locale=locale, now=now,
-                     account_id=account.id,
+    for admin in list_admins(session.connection(), account.id):
+        if admin.person_id in (person.id, actor.person_id):
+            continue
+        enqueue_mail(session, "new_admin_contact", recipient=admin.email, locale=admin.locale,
+                     now=now, account_id=account.id,
                      payload={"account_name": account.name, "name": person.name,
                               "email": person.email, "added_by": actor.name})  # fmt: skip

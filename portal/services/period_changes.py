@@ -13,19 +13,9 @@ from portal.domain.period_options import why_no_period_change
 from portal.domain.periods import Interval
 from portal.queries.prices import get_price_book
 from portal.services.audit import Actor
-from portal.services.scheduling import open_subscription, schedule_change
+from portal.services.scheduling import open_subscription, schedule_as_shown
 
-__all__ = ["ask_for_period", "terms_of_period"]
-
-
-def terms_of_period(planned: PlannedChange) -> str:
-    """What was shown of a change, to be sent back with the confirmation: its day and its amount.
-
-    What waits with it is part of the amount, so nothing is agreed to unseen.
-    """
-    net = sum(line.net.minor for line in planned.after.lines)
-    before = sum(line.net.minor for line in planned.before.lines)
-    return f"{planned.time.effective_on.isoformat()}.{before}.{net}"
+__all__ = ["ask_for_period"]
 
 
 def ask_for_period(
@@ -41,8 +31,8 @@ def ask_for_period(
 ) -> PlannedChange:
     """Let another billing period wait for the renewal that S4 leaves; asked twice, it waits once.
 
-    DomainError as `open_subscription` and `plan_period_change`; `not_self_service` where the
-    customer does not change it alone; `change_differs` where it is not what was `shown`.
+    DomainError as `open_subscription`, `plan_period_change` and `schedule_as_shown`;
+    `not_self_service` where the customer does not change it alone.
     """
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     reason = why_no_period_change(opened.state, catalogue, opened.account.payment_terms)
@@ -52,9 +42,5 @@ def ask_for_period(
     planned = plan_period_change(
         opened.state, interval, book, opened.today, catalogue.policy.change_notice_days
     )
-    if any(dict(change.target) == dict(planned.target) for change in planned.replaces):
-        return planned  # a second click: it waits already
-    if terms_of_period(planned) != shown:
-        raise DomainError("change_differs")
-    schedule_change(session, opened, planned, actor=actor, now=now)
+    schedule_as_shown(session, opened, planned, shown, actor=actor, now=now)
     return planned

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
-from portal.domain.changes import PlannedChange, plan_plan_change
+from portal.domain.changes import plan_plan_change
 from portal.domain.errors import DomainError
 from portal.domain.purchases import why_not_alone
 from portal.models import ScheduledChange
 from portal.queries.prices import get_price_book
 from portal.services.audit import Actor
-from portal.services.scheduling import Opened, open_subscription, schedule_change
+from portal.services.scheduling import Opened, open_subscription, schedule_as_shown
 
-__all__ = ["ask_plan_change", "require_alone", "require_shown"]
+__all__ = ["ask_plan_change", "require_alone"]
 
 
 def ask_plan_change(
@@ -24,15 +24,15 @@ def ask_plan_change(
     subscription_id: int,
     plan_key: str,
     *,
-    shown_on: date,
+    shown: str,
     catalogue: Catalogue,
     actor: Actor,
     now: datetime,
 ) -> ScheduledChange:
-    """Let plan `plan_key` wait for the renewal on `shown_on`, the date that was confirmed.
+    """Let plan `plan_key` wait for the renewal that was confirmed as `shown`.
 
-    DomainError as `plan_plan_change`, and `not_offered`, `not_self_service` (`reason`),
-    `date_moved` (`on`) where it would take effect on another day.
+    DomainError as `plan_plan_change` and `schedule_as_shown`, and `not_offered`,
+    `not_self_service` (`reason`).
     """
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     product = catalogue.product(opened.state.product_key)
@@ -43,8 +43,7 @@ def ask_plan_change(
     planned = plan_plan_change(
         opened.state, plan_key, book, opened.today, catalogue.policy.change_notice_days
     )
-    require_shown(planned, shown_on)
-    return schedule_change(session, opened, planned, actor=actor, now=now)
+    return schedule_as_shown(session, opened, planned, shown, actor=actor, now=now)
 
 
 def require_alone(
@@ -57,9 +56,3 @@ def require_alone(
     )  # fmt: skip
     if reason is not None:
         raise DomainError("not_self_service", reason=reason)
-
-
-def require_shown(planned: PlannedChange, shown_on: date) -> None:
-    """Raise `date_moved` where the change takes effect on another day than was confirmed (S4)."""
-    if planned.time.effective_on != shown_on:
-        raise DomainError("date_moved", on=planned.time.effective_on)

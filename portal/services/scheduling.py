@@ -18,15 +18,15 @@ from portal.domain.changes import PlannedChange, plan_undo
 from portal.domain.errors import DomainError
 from portal.domain.periods import local_date
 from portal.domain.subscriptions import ChangeKind, SubscriptionState, WaitingChange
-from portal.models import Account, ScheduledChange
+from portal.models import Account, Person, ScheduledChange
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor, record
-from portal.services.cancellation_mails import confirm_undo
+from portal.services.cancellation_mails import confirm_cancellation, confirm_undo
 from portal.services.locks import lock_account
 from portal.services.renewal_reissue import reissue_renewal
 from portal.services.renewals import renew_due_of_account
 
-__all__ = ["Opened", "open_subscription", "schedule_change", "undo_change"]
+__all__ = ["Opened", "open_subscription", "schedule_as_shown", "schedule_change", "undo_change"]
 
 _ASKED = {
     ChangeKind.SEATS: "reduction_asked",
@@ -111,6 +111,31 @@ def schedule_change(
     return row
 
 
+def schedule_as_shown(
+    session: Session,
+    opened: Opened,
+    planned: PlannedChange,
+    shown: str,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> ScheduledChange:
+    """Write the change that was confirmed as `shown` (`PlannedChange.key`); it waits once (Q4).
+
+    DomainError `date_moved` (`on`) where it takes effect on another day (S4), `change_differs`
+    where it costs something else by now.
+    """
+    waiting = planned.waits_already
+    if waiting is not None:
+        return session.get_one(ScheduledChange, waiting.id)
+    if shown != planned.key:
+        day = _day(shown.partition(".")[0])
+        if day is not None and day != planned.time.effective_on:
+            raise DomainError("date_moved", on=planned.time.effective_on)
+        raise DomainError("change_differs")
+    return schedule_change(session, opened, planned, actor=actor, now=now)
+
+
 def undo_change(
     session: Session,
     account_id: int,
@@ -140,6 +165,8 @@ def undo_change(
             .values(effective_on=later.effective_on)
             .execution_options(synchronize_session=False)
         )
+        if later.kind is ChangeKind.CANCEL:
+            _confirm_moved_end(session, account, state, later, catalogue, actor, now)
     record(session, _UNDONE[undo.change.kind], actor=actor, now=now, account_id=account_id,
            subject=state.product_key, old=_facts(state, undo.change))  # fmt: skip
     session.flush()
@@ -152,6 +179,33 @@ def undo_change(
             catalogue=catalogue, actor=actor, now=now,
         )  # fmt: skip
     return undo.change
+
+
+def _confirm_moved_end(
+    session: Session,
+    account: Account,
+    state: SubscriptionState,
+    end: WaitingChange,
+    catalogue: Catalogue,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """The end that was confirmed is on another day now: that is confirmed anew (C3)."""
+    row = session.get_one(ScheduledChange, end.id)
+    asker = session.get(Person, row.asked_by_id) if row.asked_by_id else None
+    confirm_cancellation(
+        session, account, product_key=state.product_key, subscription_id=state.subscription_id,
+        change_id=end.id, today=end.asked_on, effective_on=end.effective_on, credited="",
+        catalogue=catalogue,
+        actor=Actor("person", asker.name, asker.id) if asker is not None else actor, now=now,
+    )  # fmt: skip
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _end(session: Session, changes: tuple[WaitingChange, ...], status: str, now: datetime) -> None:

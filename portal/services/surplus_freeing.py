@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,13 +18,15 @@ from portal.models import (
     Assignment,
     BillingPeriod,
     Member,
+    Person,
     ScheduledChange,
     Subscription,
     SubscriptionItem,
 )
 from portal.queries.holders import select_held
 from portal.services.audit import SYSTEM, record
-from portal.services.outbox import open_desk_task
+from portal.services.leaving import close_requests, remove_invited
+from portal.services.outbox import enqueue_mail, open_desk_task
 
 __all__ = ["free_surplus", "list_surplus"]
 
@@ -116,8 +118,9 @@ def free_surplus(session: Session, subscription_ids: Collection[int], *, now: da
     """Free what exceeds the seats of these subscriptions, whose renewal day is over; how many.
 
     The accounts are locked by the caller. The members the admins chose lose theirs first, then the
-    last assigned; a member of whom nothing is left is deactivated. What only an admin without
-    consent could give back stays a recorded overhang, and the desk is told once (S7).
+    last assigned; a member of whom nothing is left is deactivated, an invited one's invitation is
+    withdrawn. What only an admin without consent could give back stays a recorded overhang, and
+    the desk is told once (S7).
     """
     connection = session.connection()
     items = [
@@ -181,16 +184,46 @@ def _apply(
                subject=names[one.member_id],
                new={"member_id": one.member_id, "item_id": one.item_id, "reason": "reduction"})  # fmt: skip
     if plan.deactivated:
-        session.execute(
-            update(Member)
-            .where(Member.id.in_(plan.deactivated), Member.account_id == account_id)
-            .values(status="deactivated", deactivated_at=now)
-            .execution_options(synchronize_session=False)
-        )
-    for member_id in plan.deactivated:
+        _put_out(session, account_id, plan.deactivated, now)
+
+
+def _put_out(session: Session, account_id: int, member_ids: Sequence[int], now: datetime) -> None:
+    """Deactivate members of whom nothing is left; an invited one's invitation is withdrawn (S8)."""
+    people = session.execute(
+        select(Member.id, Member.status, Member.role, Person.name, Person.email, Person.locale,
+               Account.name.label("account_name"))
+        .join(Person, Person.id == Member.person_id)
+        .join(Account, Account.id == Member.account_id)
+        .where(among(Member.id, ids=member_ids), Member.account_id == account_id)
+        .order_by(Member.id)
+        .with_for_update(of=Member)  # signing in makes an invited one active
+    ).all()  # fmt: skip
+    invited = [one for one in people if one.status == "invited"]
+    for one in invited:
+        record(session, "invitation_withdrawn", actor=SYSTEM, now=now, account_id=account_id,
+               subject=one.name, old={"email": one.email, "role": one.role})  # fmt: skip
+    remove_invited(session, [one.id for one in invited])
+    active = {one.id: one for one in people if one.status == "active"}
+    if not active:
+        return
+    session.execute(
+        update(Member)
+        .where(among(Member.id, ids=sorted(active)))
+        .values(status="deactivated", deactivated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    close_requests(session, active, now)
+    for member_id in member_ids:
+        if member_id not in active:
+            continue
+        one = active[member_id]
         record(session, "member_deactivated", actor=SYSTEM, now=now, account_id=account_id,
-               subject=names[member_id],
+               subject=one.name,
                new={"member_id": member_id, "status": "deactivated", "reason": "reduction"})  # fmt: skip
+        enqueue_mail(session, "membership_changed", recipient=one.email, locale=one.locale,
+                     now=now, account_id=account_id,
+                     payload={"account_name": one.account_name, "change": "deactivated",
+                              "role": one.role})  # fmt: skip
 
 
 def _record_overhang(

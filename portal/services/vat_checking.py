@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from portal.domain.errors import DomainError
 from portal.domain.tax import EU_COUNTRIES, VatStatus
-from portal.models import Account, BillingPeriod, Job, Member, Person, Subscription
+from portal.models import Account, BillingPeriod, Job, Subscription
+from portal.queries.admins import list_admins
 from portal.services.audit import SYSTEM, Actor, record
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_job, enqueue_mail
@@ -179,14 +180,8 @@ def _set(
 
 
 def _tell_admins(session: Session, account: Account, now: datetime) -> None:
-    admins = session.execute(
-        select(Person.id, Person.email, Person.locale)
-        .join(Member, Member.person_id == Person.id)
-        .where(Member.account_id == account.id, Member.role == "admin", Member.status == "active")
-        .order_by(Person.id)
-    ).all()
     payload = {"account_name": account.name, "vat_number": account.vat_number}
-    for person_id, email, locale in admins:
-        enqueue_mail(session, "vat_number_invalid", recipient=email, locale=locale,
+    for admin in list_admins(session.connection(), account.id):
+        enqueue_mail(session, "vat_number_invalid", recipient=admin.email, locale=admin.locale,
                      payload=payload, now=now, account_id=account.id,
-                     dedupe_key=f"vat_invalid:{account.id}:{person_id}:{now.isoformat()}")  # fmt: skip
+                     dedupe_key=f"vat_invalid:{account.id}:{admin.person_id}:{now.isoformat()}")  # fmt: skip

@@ -214,11 +214,11 @@ def ask_at_renewal(
     page: Page,
     buying: AccountBuying,
     plan: Callable[[], PlannedChange],
-    ask: Callable[[Session, date], object],
+    ask: Callable[[Session, str], object],
 ) -> ResponseReturnValue:
     """Show when a change takes effect and the invoice before and after; let it wait (S4).
 
-    What is asked is what was shown: another date in the meantime is shown again.
+    What is asked is what was shown: another date or amount in the meantime is shown again.
     """
     planned, problem = None, None
     try:
@@ -226,7 +226,7 @@ def ask_at_renewal(
     except DomainError as error:
         problem = error_sentence(error)
     if request.method == "POST" and planned is not None:
-        shown = _date(request.form.get("shown", ""))
+        shown = request.form.get("shown", "")
         stop_reading()
         try:
             with transaction() as session:
@@ -273,14 +273,6 @@ def explain_help(
         buying=buying,
         vendor=parts().catalogue.vendor,
     )
-
-
-def _date(text: str) -> date:
-    """The date that was shown; one that nothing happens on where it cannot be read."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return date.min
 
 
 def _is_id(text: str) -> bool:

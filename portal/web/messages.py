@@ -76,7 +76,8 @@ SENTENCES: dict[str, Any] = {
     "subscription_unknown": _l("There is no such subscription in your account."),
     "not_running": _l("This subscription has no billing period that this could wait for."),
     "subscription_ends": _l(
-        "This subscription ends on %(on)s. Undo the cancellation first; then it can be changed."
+        "This subscription is cancelled; its last day is %(on)s. Undo the cancellation first; then it "
+        "can be changed."
     ),
     "nothing_removed": _l("Enter at least 1."),
     "too_many_removed": _l(
@@ -96,6 +97,9 @@ SENTENCES: dict[str, Any] = {
     "interval_unchanged": _l("This is the billing period you have."),
     "price_missing": _l("This is not sold in your currency and billing period."),
     "change_unknown": _l("This change does not wait any more."),
+    "undo_other_first": _l(
+        "Another change that waits depends on this one: without it, it is not sold in your billing period. Undo that one first."
+    ),
     "cancellation_moved": _l(
         "Since you opened this page the last day has become %(day)s. Nothing was changed: look at it again before you cancel."
     ),

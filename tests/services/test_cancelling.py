@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from portal.clock import clock
 from portal.db import transaction
-from portal.domain.changes import plan_period_change
+from portal.domain.changes import PlannedChange, plan_period_change
 from portal.domain.errors import DomainError
 from portal.domain.periods import Interval
+from portal.domain.price_book import PriceBook
 from portal.domain.subscriptions import SubscriptionState
 from portal.models import (
     AccountBalance,
@@ -48,7 +49,7 @@ from tests.support.buying import (
     plan_item,
 )
 from tests.support.cancelling import RENEWAL, cancelled
-from tests.support.changes import wait_for_fewer_seats
+from tests.support.changes import scheduled, wait_for_fewer_seats
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -337,3 +338,27 @@ def test_P1_a_period_change_on_the_last_day_takes_its_term_with_it(
     notes = books.scalars(select(CreditNote).order_by(CreditNote.id)).all()
     assert [note.reason for note in notes] == ["renewal_changed", "renewal_changed"]
     assert len({note.invoice_id for note in notes} | {again.renewal_invoice_id}) == 3
+
+
+def test_C3_an_end_that_an_undone_period_change_moves_is_confirmed_anew(
+    parts: Parts, books: Session
+) -> None:
+    def to_monthly(state: SubscriptionState, book: PriceBook, on: date, days: int) -> PlannedChange:
+        return plan_period_change(state, Interval.MONTH, book, on, days)
+
+    period = scheduled(parts, ATELIER, to_monthly)
+    clock.fix(datetime(2026, 11, 20, 9, tzinfo=UTC))  # too late for 30 November
+    cancelled(parts, on=date(2026, 12, 31))
+    clock.fix(datetime(2026, 11, 21, 9, tzinfo=UTC))
+    undone(parts, period, ATELIER, PIETER)
+    query = select(OutboxMessage).where(OutboxMessage.topic == "cancellation_confirmed")
+    told = [
+        (mail.recipient, mail.payload["last_day"], mail.payload["asked_by"],
+         mail.payload["asked_on"])
+        for mail in books.scalars(query.order_by(OutboxMessage.id))
+    ]  # fmt: skip
+    assert sorted(told) == sorted(
+        (who, day, "Lotte Verbeke", "2026-11-20")
+        for who in (LOTTE, PIETER)
+        for day in ("2026-12-30", "2027-02-27")
+    )

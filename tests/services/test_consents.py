@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.domain.access import ItemFreeing, plan_freeing
+from portal.domain.access import Held, ItemFreeing, plan_freeing
 from portal.domain.errors import DomainError
 from portal.domain.permissions import Role
-from portal.models import Consent, Member
+from portal.models import Consent, Member, SubscriptionItem
 from portal.parts import Parts
-from portal.queries.holders import list_held
+from portal.queries.holders import list_subscription_held
 from portal.services.consents import (
     answer_consent,
     ask_to_deactivate,
@@ -46,6 +46,12 @@ from tests.support.members import (
 
 ADDRESS = "http://localhost/consents"
 LATER = NOW + timedelta(hours=3)
+
+
+def held_of(session: Session, account_id: int, item: SubscriptionItem) -> list[Held]:
+    """The licences of an item, as the rules see them."""
+    everybody = list_subscription_held(session.connection(), account_id, item.subscription_id)
+    return [each.held for each in everybody if each.held.item_id == item.id]
 
 
 @pytest.fixture
@@ -233,14 +239,14 @@ def test_S7_consent_to_a_renewal_holds_until_a_licence_is_given_anew(
 
     def consented() -> bool:
         session.flush()
-        held = [each.held for each in list_held(session.connection(), account, item.id)]
+        held = held_of(session, account, item)
         return next(each.consented for each in held if each.member_id == pieter)
 
     assert not consented()
     ask_to_free_at_renewal(session, account, pieter, **by)
     answer_consent(session, last_token(session), True, catalogue=parts.catalogue, now=LATER)
     assert consented()
-    held = [each.held for each in list_held(session.connection(), account, item.id)]
+    held = held_of(session, account, item)
     plan = plan_freeing([ItemFreeing(held, len(held) - 1, {pieter})], active_admins=2)
     assert [each.member_id for each in plan.freed] == [pieter]
 
@@ -258,5 +264,5 @@ def test_S7_consent_to_being_deactivated_does_not_outlive_coming_back(
     answer_consent(session, last_token(session), True, catalogue=parts.catalogue, now=LATER)
     reactivate_member(session, account, pieter, [item.id], catalogue=parts.catalogue,
                       actor=by["actor"], now=LATER + timedelta(days=1))  # fmt: skip
-    held = [each.held for each in list_held(session.connection(), account, item.id)]
+    held = held_of(session, account, item)
     assert not next(each.consented for each in held if each.member_id == pieter)

@@ -10,13 +10,16 @@ from sqlalchemy.orm import Session
 
 from portal.clock import clock
 from portal.db import transaction
+from portal.domain.changes import plan_cancellation
 from portal.jobs.worker import run_due
-from portal.models import OutboxMessage
+from portal.models import Account, OutboxMessage
 from portal.parts import Parts
+from portal.services.audit import SYSTEM
 from portal.services.ending_reminders import send_ending_reminders
-from portal.services.scheduling import undo_change
+from portal.services.scheduling import open_subscription, schedule_change, undo_change
 from tests.support.buying import ATELIER, LOTTE, PIETER, account_named, actor_of
-from tests.support.cancelling import cancelled
+from tests.support.cancelling import RENEWAL, cancelled
+from tests.support.subscriptions import make_customer
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -73,4 +76,21 @@ def test_C3_the_worker_sends_it(parts: Parts, books: Session) -> None:
     now = FIRST_DAY + timedelta(hours=1)
     clock.fix(now)
     run_due(parts, now)
+    assert len(reminded(books)) == 2
+
+
+def test_C3_one_whose_day_cannot_be_told_keeps_nobody_else_from_being_reminded(
+    parts: Parts, books: Session
+) -> None:
+    with transaction() as session:
+        other = make_customer(session, start=RENEWAL - timedelta(days=31), anchor_day=30)
+        opened = open_subscription(
+            session, other.account_id, other.subscription_id, catalogue=parts.catalogue,
+            now=clock.now(),
+        )  # fmt: skip
+        planned = plan_cancellation(opened.state, "", opened.today, 15)
+        schedule_change(session, opened, planned, actor=SYSTEM, now=clock.now())
+        session.get_one(Account, other.account_id).time_zone = "Nowhere/Else"
+    cancelled(parts)
+    assert remind(parts, FIRST_DAY) == 1
     assert len(reminded(books)) == 2

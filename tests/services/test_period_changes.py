@@ -13,7 +13,7 @@ from portal.domain.periods import Interval
 from portal.models import AuditEvent, Subscription
 from portal.parts import Parts
 from portal.queries.prices import get_price_book
-from portal.services.period_changes import ask_for_period, terms_of_period
+from portal.services.period_changes import ask_for_period
 from portal.services.scheduling import open_subscription, undo_change
 from tests.conftest import NOW
 from tests.support.buying import (
@@ -43,7 +43,7 @@ def shown(parts: Parts, interval: Interval, account: str = ATELIER, product: str
             catalogue=parts.catalogue, now=NOW,
         )  # fmt: skip
         book = get_price_book(session.connection(), at.account.currency)
-        return terms_of_period(plan_period_change(at.state, interval, book, at.today, 15))
+        return plan_period_change(at.state, interval, book, at.today, 15).key
 
 
 def ask(

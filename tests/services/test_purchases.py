@@ -11,7 +11,12 @@ from sqlalchemy.orm import Session
 
 from portal.clock import clock
 from portal.db import transaction
-from portal.domain.changes import plan_period_change, plan_plan_change
+from portal.domain.changes import (
+    plan_add_on_removal,
+    plan_add_on_switch,
+    plan_period_change,
+    plan_plan_change,
+)
 from portal.domain.errors import DomainError
 from portal.domain.periods import Interval
 from portal.domain.renewals import plan_next_period
@@ -39,6 +44,7 @@ from portal.models import (
     Term,
 )
 from portal.parts import Parts
+from portal.queries.prices import get_price_book
 from portal.queries.quotes import get_account_buying, get_quote
 from portal.services.add_on_changes import ask_add_on_removal, ask_package_change
 from portal.services.entitlements import acknowledge_entitlement
@@ -63,7 +69,7 @@ from tests.support.buying import (
     ready,
     row_counts,
 )
-from tests.support.changes import waiting
+from tests.support.changes import wait_for_fewer_seats, waiting
 from tests.support.purchases import (
     add_on_item,
     asked,
@@ -74,6 +80,7 @@ from tests.support.purchases import (
 
 pytestmark = pytest.mark.usefixtures("app_context")
 NOTICE = 15
+TODAY = NOW.date()
 RENEWAL = date(2026, 11, 30)  # Atelier Noordzee's, by the quarter
 
 
@@ -526,14 +533,21 @@ def test_Q6_a_start_is_done_when_its_product_said_so(books: Session, parts: Part
 # --- what waits for the renewal (S4, S5) -------------------------------------------------------
 
 
-def ask_start(parts: Parts, session: Session, shown: date = RENEWAL, **who: str) -> int:
+def shown_start(session: Session, on: date = TODAY) -> str:
+    """What the page shows of a change to Start on a day."""
+    state = state_of_product(session, ATELIER)
+    return plan_plan_change(state, "start", get_price_book(session.connection(), "EUR"), on, 15).key
+
+
+def ask_start(parts: Parts, session: Session, shown: str | None = None, **who: str) -> int:
     account, email = who.get("account", ATELIER), who.get("email", LOTTE)
     subscription_id = plan_item(session, account).subscription_id
+    shown = shown_start(session) if shown is None else shown
     with transaction() as own:
         return int(
             ask_plan_change(
                 own, account_named(own, account).id, subscription_id, who.get("plan", "start"),
-                shown_on=shown, catalogue=parts.catalogue, actor=actor_of(own, email),
+                shown=shown, catalogue=parts.catalogue, actor=actor_of(own, email),
                 now=clock.now(),
             ).id
         )  # fmt: skip
@@ -542,15 +556,36 @@ def ask_start(parts: Parts, session: Session, shown: date = RENEWAL, **who: str)
 def test_S4_a_downgrade_waits_for_the_date_that_was_shown_and_no_other(
     books: Session, parts: Parts
 ) -> None:
+    late = shown_start(books, date(2026, 11, 16))
     with pytest.raises(DomainError, match="date_moved"):
-        ask_start(parts, books, date(2027, 2, 28))
+        ask_start(parts, books, late)
     clock.fix(at(2026, 11, 16))  # a day after the notice closed
     with pytest.raises(DomainError) as moved:
         ask_start(parts, books)
     assert moved.value.data["on"] == date(2027, 2, 28)
     assert waiting(books, ATELIER) == []
-    ask_start(parts, books, date(2027, 2, 28))
+    ask_start(parts, books, late)
     assert [change.effective_on for change in waiting(books, ATELIER)] == [date(2027, 2, 28)]
+
+
+def test_C4_a_downgrade_at_another_price_than_was_shown_is_not_asked(
+    books: Session, parts: Parts
+) -> None:
+    shown = shown_start(books)
+    wait_for_fewer_seats(parts, ATELIER, remove=2)  # somebody else, meanwhile
+    before = row_counts(books)
+    for wrong in (shown, "", "nonsense.1.2"):
+        with pytest.raises(DomainError, match="change_differs"):
+            ask_start(parts, books, wrong)
+    assert row_counts(books) == before
+
+
+def test_Q4_a_downgrade_asked_twice_waits_once(books: Session, parts: Parts) -> None:
+    shown = shown_start(books)
+    first = ask_start(parts, books, shown)
+    before = row_counts(books)
+    assert ask_start(parts, books, shown) == first
+    assert row_counts(books) == before
 
 
 def test_C1_a_downgrade_takes_effect_at_the_renewal_and_bills_the_price_that_was_shown(
@@ -585,19 +620,30 @@ def test_a_plan_change_is_refused_where_help_is_needed(books: Session, parts: Pa
 
 def test_S4_a_smaller_package_or_no_add_on_waits_and_applies(books: Session, parts: Parts) -> None:
     item = add_on_item(books, ATELIER, "appointments")
-    common = {"shown_on": RENEWAL, "catalogue": parts.catalogue, "now": NOW}
-    with transaction() as own:
-        account_id, actor = account_named(own, ATELIER).id, actor_of(own, LOTTE)
-        ask_package_change(own, account_id, item.subscription_id, "appointments", "basic",
-                           actor=actor, **common)  # fmt: skip
-    with transaction() as own:
-        ask_add_on_removal(own, account_id, item.subscription_id, "data-vault",
-                           actor=actor, **common)  # fmt: skip
+    vault = add_on_item(books, ATELIER, "data-vault")
+    common = {"catalogue": parts.catalogue, "now": NOW}
+    book = get_price_book(books.connection(), "EUR")
+    on = TODAY
+    for _click in (1, 2):
+        state = state_of_product(books, ATELIER)
+        shown = plan_add_on_switch(state, item.id, "basic", book, on, 15).key
+        with transaction() as own:
+            account_id, actor = account_named(own, ATELIER).id, actor_of(own, LOTTE)
+            ask_package_change(own, account_id, item.subscription_id, "appointments", "basic",
+                               shown=shown, actor=actor, **common)  # fmt: skip
+    state = state_of_product(books, ATELIER)
+    shown = plan_add_on_removal(state, vault.id, on, 15).key
+    for _click in (1, 2):
+        with transaction() as own:
+            ask_add_on_removal(own, account_id, item.subscription_id, "data-vault",
+                               shown=shown, actor=actor, **common)  # fmt: skip
+    assert len(waiting(books, ATELIER)) == 2
     with pytest.raises(DomainError, match="not_offered"), transaction() as own:
         ask_package_change(own, account_id, item.subscription_id, "appointments", "gone",
-                           actor=actor, **common)  # fmt: skip
+                           shown="", actor=actor, **common)  # fmt: skip
     with pytest.raises(DomainError, match="item_unknown"), transaction() as own:
-        ask_add_on_removal(own, account_id, item.subscription_id, "gone", actor=actor, **common)
+        ask_add_on_removal(own, account_id, item.subscription_id, "gone", shown="", actor=actor,
+                           **common)  # fmt: skip
     renew(parts, at(2026, 11, 30))
     state = state_of_product(books, ATELIER)
     assert [(i.add_on_key, i.package_key) for i in state.items[1:]] == [("appointments", "basic")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -20,9 +20,11 @@ from portal.models import (
     Consent,
     DeskTask,
     Member,
+    OutboxMessage,
     Subscription,
 )
 from portal.parts import Parts
+from portal.queries.holders import list_subscription_held
 from portal.services.audit import SYSTEM
 from portal.services.renewals import renew_due_of_account
 from portal.services.scheduling import open_subscription, schedule_change
@@ -115,6 +117,15 @@ def test_S6_the_surplus_is_freed_when_the_renewal_day_is_over_and_not_before(
         .order_by(AuditEvent.id)
     )
     assert list(told) == ["licence_freed"] * 3 + ["member_deactivated"] * 3
+    mails = books.scalars(
+        select(OutboxMessage)
+        .where(OutboxMessage.topic == "membership_changed")
+        .order_by(OutboxMessage.id)
+    ).all()
+    assert sorted(mail.recipient for mail in mails) == [
+        f"p{place}@{customer.account_id}.example" for place in (3, 4, 5)
+    ]  # each hears of it, as from a colleague who does it by hand
+    assert {(mail.payload["change"], mail.locale) for mail in mails} == {("deactivated", "en")}
 
 
 def test_S6_whom_the_admins_chose_goes_first(books: Session, parts: Parts) -> None:
@@ -194,3 +205,69 @@ def test_S7_the_last_active_admin_stays_even_with_consent(books: Session, parts:
     run(parts, RENEWAL + timedelta(days=1), zone)
     assert holders(books, customer) == [0]
     assert deactivated(books, customer) == [1]
+
+
+def ask(customer: Customer, place: int, at: datetime) -> None:
+    """A request for the consent of a member that nobody has answered yet."""
+    with transaction() as session:
+        session.add(Consent(
+            member_id=customer.members[place], subject="deactivation", token_hash=f"open{place}",
+            words="Yes", locale="en", asked_at=at, details={"when": "now"},
+        ))  # fmt: skip
+
+
+def invite(customer: Customer, *places: int) -> None:
+    with transaction() as session:
+        for place in places:
+            session.get_one(Member, customer.members[place]).status = "invited"
+
+
+def test_S7_an_invited_admin_has_no_rights_to_lose_and_is_not_passed_over(
+    books: Session, parts: Parts
+) -> None:
+    customer, zone = reduced(parts, 1, admins=2, members=0, seats=2)
+    invite(customer, 1)
+    last, first = list_subscription_held(
+        books.connection(), customer.account_id, customer.subscription_id
+    )
+    assert (first.held.is_admin, last.held.is_admin) == (True, False)
+    run(parts, RENEWAL + timedelta(days=1), zone)
+    assert (holders(books, customer), overhang(books, customer)) == ([0], 0)
+
+
+def test_S8_an_invited_member_without_a_licence_leaves_no_member_behind(
+    books: Session, parts: Parts
+) -> None:
+    customer, zone = reduced(parts, 2)
+    invite(customer, 5)
+    gone = customer.members[5]
+    run(parts, RENEWAL + timedelta(days=1), zone)
+    assert (holders(books, customer), overhang(books, customer)) == ([0, 1, 2, 3], 0)
+    assert deactivated(books, customer) == [4]
+    assert books.get(Member, gone) is None  # who never accepted may not even read
+    told = books.scalars(
+        select(AuditEvent.action)
+        .where(AuditEvent.account_id == customer.account_id)
+        .order_by(AuditEvent.id)
+    ).all()
+    assert told[-4:] == ["licence_freed", "licence_freed", "invitation_withdrawn",
+                         "member_deactivated"]  # fmt: skip
+
+
+def test_S7_a_request_that_a_renewal_has_overtaken_is_withdrawn(
+    books: Session, parts: Parts
+) -> None:
+    customer, zone = reduced(parts, 1, admins=3, members=0, seats=3)
+    asked_at = instant(START, zone)
+    with transaction() as session:
+        session.add(Consent(
+            member_id=customer.members[2], subject="deactivation", token_hash="given", words="Yes",
+            locale="en", asked_at=asked_at, answered_at=instant(RENEWAL, zone), answer="given",
+            details={"when": "renewal"},
+        ))  # fmt: skip
+    ask(customer, 2, asked_at)
+    ask(customer, 1, asked_at)
+    run(parts, RENEWAL + timedelta(days=1), zone)
+    assert deactivated(books, customer) == [2]
+    answers = dict(books.execute(select(Consent.token_hash, Consent.answer)).all())
+    assert answers == {"given": "given", "open2": "withdrawn", "open1": None}

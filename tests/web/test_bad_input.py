@@ -21,7 +21,7 @@ QUANTITIES = {
     "1.000": "without a point or comma",
     "100001": "Enter at most 100,000.",
     "9" * 18: "Enter at most 100,000.",
-    str(10**30): "Enter a whole number in digits",
+    str(10**30): "Enter at most 100,000.",
     "9" * 5000: "",
     "1e3": "Enter a whole number in digits",
     "0x10": "Enter a whole number in digits",

@@ -6,7 +6,7 @@ A test holds that every action that the services record has its sentence here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -203,7 +203,10 @@ def tell(
         "member": names.get(known.get("member_id") or 0, event.subject or _("a person")),
     }
     return Entry(
-        event.at, sentence[:1].upper() + sentence[1:], _changes(event, locale, currency), by
+        event.at,
+        sentence[:1].upper() + sentence[1:],
+        _changes(_with_names(event, keys, catalogue, locale), locale, currency),
+        by,
     )
 
 
@@ -224,6 +227,26 @@ def _actor(event: Event) -> str:
     if event.actor_kind == "system":
         return _("the portal")
     return _("somebody")
+
+
+def _with_names(event: Event, keys: ItemKeys | None, catalogue: Catalogue, locale: str) -> Event:
+    """The event with the names that the catalogue gives its plans and packages, for their keys."""
+    key = keys.product_key if keys is not None else event.subject
+    product = next((one for one in catalogue.products if one.key == key), None)
+    if product is None:
+        return event
+    names = {("plan", plan.key): plan.name.in_(locale) for plan in product.plans}
+    for add_on in product.add_ons:
+        if keys is not None and add_on.key == keys.add_on_key:
+            names |= {("package", p.key): p.name.in_(locale) for p in add_on.packages}
+
+    def named(values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        return values and {
+            name: names.get((name, value), value) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+
+    return replace(event, old=named(event.old), new=named(event.new))
 
 
 def _changes(event: Event, locale: str, currency: str) -> tuple[Change, ...]:

@@ -19,7 +19,7 @@ from portal.domain.subscriptions import SubscriptionState
 from portal.queries.prices import get_price_book
 from portal.queries.quotes import get_account_buying
 from portal.queries.subscriptions import list_subscription_states
-from portal.services.period_changes import ask_for_period, terms_of_period
+from portal.services.period_changes import ask_for_period
 from portal.web.access import requires
 from portal.web.acting import acting_person
 from portal.web.billing.views import (
@@ -137,7 +137,6 @@ def _confirm(
         422 if problem else 200,
         subscription_id=state.subscription_id,
         product=product_name(state, catalogue, locale),
-        present=state.interval,
         interval=interval,
         time=planned.time,
         before=before,
@@ -151,7 +150,7 @@ def _confirm(
             if line.id not in replaced and line.effective_on <= planned.time.effective_on
         ],
         anchor_day=state.term.anchor_day,
-        shown=terms_of_period(planned),
+        shown=planned.key,
         problem=problem,
         notice_days=catalogue.policy.change_notice_days,
     )
@@ -187,7 +186,7 @@ def _not_asked(subscription_id: int, interval: Interval, error: DomainError) -> 
     state = next((s for s in _states() if s.subscription_id == subscription_id), None)
     if state is None:
         abort(404)
-    if error.code == "change_differs":
+    if error.code in {"change_differs", "date_moved"}:
         return _confirm(state, interval, error_sentence(error))
     return _choice((state,), alone=True, problem=error_sentence(error))
 

@@ -16,7 +16,11 @@ from portal.domain.subscriptions import ChangeKind
 from portal.queries.cancellation import get_affected
 from portal.queries.prices import get_price_book
 from portal.queries.quotes import get_account_buying
-from portal.queries.subscriptions import SubscriptionRow, list_subscription_rows
+from portal.queries.subscriptions import (
+    SubscriptionRow,
+    has_subscription,
+    list_subscription_rows,
+)
 from portal.services.cancelling import cancel_subscription
 from portal.web.access import requires
 from portal.web.acting import acting_person
@@ -38,7 +42,10 @@ def cancel(subscription_id: int) -> ResponseReturnValue:
 
     It is the customer's own business whatever the payment terms are.
     """
-    row, others = _rows(subscription_id)
+    found = _rows(subscription_id)
+    if found is None:
+        return _ended(subscription_id)
+    row, others = found
     here = url_for("cancellation.cancel", subscription_id=subscription_id)
     if row.state.ends_on is not None:
         # Pressed twice: it is done, and the page says so.
@@ -66,20 +73,30 @@ def cancel(subscription_id: int) -> ResponseReturnValue:
             )
     except DomainError as error:
         form.problem("", error_sentence(error))
-        row, others = _rows(subscription_id)
+        found = _rows(subscription_id)
+        if found is None:
+            return _ended(subscription_id)
+        row, others = found
         # Meanwhile somebody else has cancelled it, perhaps: then the page says so.
         return _page(row, others, form, 422) if _is_open(row) else see_other(here)
     return see_other(here)
 
 
-def _rows(subscription_id: int) -> tuple[SubscriptionRow, list[SubscriptionRow]]:
-    """The subscription, and the account's others."""
+def _ended(subscription_id: int) -> ResponseReturnValue:
+    """On to what there is: the link of a confirmation by e-mail outlives the subscription."""
+    if not has_subscription(read_connection(), account().id, subscription_id):
+        abort(404)
+    return see_other(url_for("licences.index"))
+
+
+def _rows(subscription_id: int) -> tuple[SubscriptionRow, list[SubscriptionRow]] | None:
+    """The subscription, and the account's others; None where it has ended or never was."""
     who = account()
     today = parts().clock.today(who.time_zone)
     rows = list_subscription_rows(read_connection(), who.id, today)
     row = next((r for r in rows if r.state.subscription_id == subscription_id), None)
     if row is None:
-        abort(404)
+        return None
     return row, [r for r in rows if r is not row]
 
 

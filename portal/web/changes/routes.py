@@ -15,13 +15,14 @@ from portal.domain.permissions import Permission
 from portal.domain.seat_removal import plan_losses
 from portal.domain.subscriptions import ChangeKind
 from portal.queries.holders import count_active_admins, list_subscription_held
-from portal.queries.subscriptions import list_subscription_states
+from portal.queries.subscriptions import has_change, list_subscription_states
 from portal.services.scheduling import undo_change
 from portal.services.seat_removal import choose_who_loses
 from portal.web.access import requires
 from portal.web.acting import acting_person
 from portal.web.changes.views import change_line
 from portal.web.locale import speech
+from portal.web.messages import error_sentence
 from portal.web.pages import local_path, respond, see_other
 from portal.web.seat_removal.forms import PeopleForm
 from portal.web.seat_removal.views import people_rows
@@ -54,9 +55,7 @@ def undo(change_id: int) -> ResponseReturnValue:
                 now=parts().clock.now(),
             )
     except DomainError as error:
-        if error.code != "change_unknown":
-            raise
-        abort(404)
+        return _no_longer(change_id, error)
     flash(str(_UNDONE[undone.kind]), "good")
     return see_other(local_path(request.form.get("next"), url_for("licences.index")))
 
@@ -70,7 +69,9 @@ def people(change_id: int) -> ResponseReturnValue:
     states = list_subscription_states(connection, who.id, today)
     state = next((s for s in states if s.change(change_id) is not None), None)
     change = state.change(change_id) if state is not None else None
-    if state is None or change is None or change.kind is not ChangeKind.SEATS:
+    if state is None or change is None:
+        return _no_longer(change_id, DomainError("change_unknown"))
+    if change.kind is not ChangeKind.SEATS:
         abort(404)
     form = PeopleForm()
     if request.method == "POST" and form.validate():
@@ -83,7 +84,7 @@ def people(change_id: int) -> ResponseReturnValue:
         except DomainError as error:
             if error.code != "change_unknown":
                 raise
-            abort(404)
+            return _no_longer(change_id, error)
         else:
             flash(_("Your choice is saved. You can change it until the renewal."), "good")
             return see_other(url_for("licences.index"))
@@ -106,6 +107,14 @@ def people(change_id: int) -> ResponseReturnValue:
         losing=[one for one in mine if one.held.member_id in ids],
         overhang=loss.plan.overhang if loss is not None else 0,
     )
+
+
+def _no_longer(change_id: int, error: DomainError) -> ResponseReturnValue:
+    """On to the licences from what waits no more, or is not undone alone: with the reason."""
+    if not has_change(read_connection(), account().id, change_id):
+        abort(404)
+    flash(error_sentence(error), "warn")
+    return see_other(local_path(request.form.get("next"), url_for("licences.index")))
 
 
 def _choose(change_id: int, chosen: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 from flask import Blueprint, abort, request
@@ -15,11 +16,13 @@ from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.quotes import subject_of_subscription
 from portal.domain.renewals import plan_next_invoice
 from portal.domain.seats import SeatIncrease, may_change_seats, plan_seat_increase
+from portal.domain.subscriptions import SubscriptionState
 from portal.domain.tax import Totals
 from portal.domain.wishes import Seats
 from portal.formats import format_percentage
 from portal.queries.card_holders import list_card_holders
 from portal.queries.ended import get_account_overview_with_ended
+from portal.queries.last_days import list_last_day_names
 from portal.queries.quotes import (
     AccountBuying,
     Holding,
@@ -64,14 +67,13 @@ def index() -> ResponseReturnValue:
     decision = decide_vendor_tax(
         catalogue.vendor, buying.country, buying.vat_number, buying.vat_status
     )
-    try:
-        next_invoice = plan_next_invoice((row.state for row in rows), decision, who.currency)
-    except DomainError:
-        # One cannot be renewed as it stands; the desk knows, and the page still shows what there is.
-        next_invoice = None
+    next_invoice = plan_next_invoice((row.state for row in rows), decision, who.currency)
     return respond(
         "licences/index.html",
         cards=cards(rows, holders, catalogue, who.payment_terms, speech().locale),
+        last_day=list_last_day_names(connection, who.id, today)
+        if any(_is_last_day(row.state, today) for row in rows)
+        else {},
         ended=ended_cards(ended, catalogue, speech().locale),
         next_invoice=next_invoice,
         buying=buying,
@@ -81,6 +83,12 @@ def index() -> ResponseReturnValue:
         changes_in_invoice=next_invoice is not None
         and any(c.effective_on <= next_invoice.on for row in rows for c in row.state.changes),
     )
+
+
+def _is_last_day(state: SubscriptionState, today: date) -> bool:
+    """Whether more people have a licence than there are, until this day ends (S6)."""
+    renewed = state.period is not None and state.period.start == today
+    return renewed and any(i.per_seat and i.assigned > i.quantity for i in state.items)
 
 
 @blueprint.get("/<int:subscription_id>")

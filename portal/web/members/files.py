@@ -20,10 +20,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
 from portal.db import transaction
+from portal.domain.csv_cells import safe_cell
 from portal.domain.errors import DomainError
 from portal.domain.member_file import (
     COLUMNS,
-    FORMULA_SIGNS,
     MOST_BYTES,
     MOST_ROWS,
     decode_member_file,
@@ -80,7 +80,7 @@ def _written(lines: Iterator[Sequence[str]]) -> Iterator[bytes]:
     buffer.write(_BOM)
     writer = csv.writer(buffer)
     for count, line in enumerate(lines, 1):
-        writer.writerow([_safe(cell) for cell in line])
+        writer.writerow([safe_cell(cell) for cell in line])
         if count % _ROWS_AT_ONCE == 0:
             yield _taken(buffer)
     yield _taken(buffer)
@@ -91,11 +91,6 @@ def _taken(buffer: StringIO) -> bytes:
     buffer.seek(0)
     buffer.truncate()
     return piece
-
-
-def _safe(cell: str) -> str:
-    """A cell that a spreadsheet would take for a formula is made plain text."""
-    return f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell
 
 
 def _export_lines(

@@ -111,7 +111,7 @@ def choose(subscription_id: int, plan_key: str) -> ResponseReturnValue:
             account().id,
             subscription_id,
             plan_key,
-            shown_on=shown,
+            shown=shown,
             catalogue=catalogue,
             actor=acting_person(),
             now=parts().clock.now(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from flask import Blueprint, abort, flash, request, url_for
 from flask.typing import ResponseReturnValue
@@ -252,7 +252,7 @@ def _explain(
         subscription_id=state.subscription_id,
         blocked=blocked,
         reason=why_not(state, item, catalogue),
-        ends_on=state.ends_on,
+        last_day=state.ends_on - timedelta(days=1) if state.ends_on else None,
         buying=buying,
         vendor=catalogue.vendor,
     )

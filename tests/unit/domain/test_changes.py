@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from portal.domain.changes import (
     PlannedChange,
     change_time,
-    is_closing,
     pin_for_item,
     plan_add_on_removal,
     plan_add_on_switch,
@@ -69,8 +68,6 @@ def test_S4_asked_a_day_later_it_waits_for_the_renewal_after_and_both_dates_are_
     time = change_time(state, LATE, NOTICE)
     assert (time.next_renewal, time.effective_on) == (QUARTER.end, AFTER_NEXT)
     assert not time.in_time
-    assert is_closing(state, LATE, NOTICE)
-    assert not is_closing(state, LAST, NOTICE)
 
 
 def test_S4_the_renewal_after_is_that_of_the_period_that_waits() -> None:
@@ -207,6 +204,62 @@ def test_C2_without_the_period_change_a_late_change_waits_for_the_renewal_it_had
     assert undo.after_state == stored(state, plan_reduction(state, 1, 2, LATE, NOTICE), 2)
 
 
+def test_S5_the_first_of_two_period_changes_can_be_undone_and_all_else_keeps_its_notice() -> None:
+    state = subscription(plan(quantity=12))
+    monthly = stored(state, plan_period_change(state, Interval.MONTH, book(), EARLY, NOTICE), 1)
+    yearly = stored(monthly, plan_period_change(monthly, Interval.YEAR, book(), LATE, NOTICE), 2)
+    all_three = stored(yearly, plan_reduction(yearly, 1, 2, LATE, NOTICE), 3)
+    assert [c.effective_on for c in all_three.changes[1:]] == [date(2026, 12, 31)] * 2
+    undo = plan_undo(all_three, 1, NOTICE)  # there is no renewal on 31 December any more
+    assert {change.id: change.effective_on for change in undo.retimed} == dict.fromkeys(
+        (2, 3), AFTER_NEXT
+    )
+    turned = stored(state, plan_period_change(state, Interval.YEAR, book(), LATE, NOTICE), 2)
+    assert undo.after_state == stored(turned, plan_reduction(turned, 1, 2, LATE, NOTICE), 3)
+
+
+def test_C4_what_is_not_sold_without_it_is_undone_first() -> None:
+    only_yearly = replace(
+        book(), plans={key: p for key, p in book().plans.items() if key[1:] != ("start", "quarter")}
+    )
+    state = subscription(plan(quantity=12))
+    yearly = stored(state, plan_period_change(state, Interval.YEAR, book(), EARLY, NOTICE), 1)
+    both = stored(yearly, plan_plan_change(yearly, "start", only_yearly, EARLY, NOTICE), 2)
+    with pytest.raises(DomainError, match="undo_other_first"):
+        plan_undo(both, 1, NOTICE)
+    assert plan_undo(plan_undo(both, 2, NOTICE).after_state, 1, NOTICE).after_state == state
+
+
+def test_C4_what_is_broken_already_keeps_nothing_from_being_undone() -> None:
+    state = subscription(plan(quantity=12))
+    broken = waiting(1, ChangeKind.PERIOD, on=QUARTER.end, target={"interval": "year"})
+    fewer = waiting(2, ChangeKind.SEATS, item_id=1, delta=-2, on=QUARTER.end)
+    both = with_changes(state, [broken, fewer])
+    assert plan_undo(both, 2, NOTICE).after_state == with_changes(state, [broken])
+    assert plan_undo(both, 1, NOTICE).after_state == with_changes(state, [fewer])
+
+
+def test_S5_a_suspended_subscriptions_changes_are_undone_as_well() -> None:
+    state = subscription(plan(quantity=12))
+    yearly = stored(state, plan_period_change(state, Interval.YEAR, book(), EARLY, NOTICE), 1)
+    both = stored(yearly, plan_reduction(yearly, 1, 2, LATE, NOTICE), 2)
+    suspended = replace(both, status="suspended")
+    undo = plan_undo(suspended, 1, NOTICE)
+    assert [change.effective_on for change in undo.retimed] == [AFTER_NEXT]
+
+
+def test_Q4_the_same_change_asked_twice_is_known_and_another_is_not() -> None:
+    state = subscription(plan(quantity=12))
+    first = plan_plan_change(state, "start", book(), EARLY, NOTICE)
+    assert first.waits_already is None
+    again = plan_plan_change(stored(state, first, 7), "start", book(), EARLY, NOTICE)
+    assert again.waits_already is not None
+    assert again.waits_already.id == 7
+    assert again.key != first.key  # before it is what the first click made of it
+    late = plan_plan_change(stored(state, first, 7), "start", book(), LATE, NOTICE)
+    assert late.waits_already is None
+
+
 def test_S5_what_does_not_wait_cannot_be_undone() -> None:
     with pytest.raises(DomainError, match="change_unknown"):
         plan_undo(subscription(plan()), 1, NOTICE)
@@ -228,6 +281,7 @@ _ASKS: list[Callable[[SubscriptionState, date], PlannedChange]] = [
     lambda s, on: plan_reduction(s, 2, 1, on, NOTICE),
     lambda s, on: plan_plan_change(s, "start", book(), on, NOTICE),
     lambda s, on: plan_period_change(s, Interval.YEAR, book(), on, NOTICE),
+    lambda s, on: plan_period_change(s, Interval.MONTH, book(), on, NOTICE),
     lambda s, on: plan_add_on_switch(s, 2, "basic", book(), on, NOTICE),
     lambda s, on: plan_cancellation(s, "", on, NOTICE),
 ]

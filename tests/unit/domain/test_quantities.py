@@ -46,7 +46,7 @@ def test_a_whole_number_in_plain_digits(text: str, quantity: int) -> None:
                 *["ten", "1e3", "0x10", "1_000", "1 000", "+5", "5 seats", "--5", "- 5", "-", "."],
                 *[",", "½", "1\0", "\x001", "1\u200b", "NaN", "inf", "five", "-x", "1..x", "²"],
                 *["٣", "५", "５", "-٣", "1٣"],  # digits, but not ours
-                *["1" * 19, "9" * 5000, "-" + "1" * 18, "." * 10_000],
+                *["-" + "1" * 18, "." * 10_000],
             ],
         ),
     ],
@@ -59,7 +59,8 @@ def test_each_mistake_has_its_code(code: str, texts: list[str]) -> None:
 def test_the_limits_are_part_of_the_answer() -> None:
     assert refusal("0") == ("quantity_too_small", {"minimum": 1})
     assert refusal("501") == ("quantity_too_large", {"maximum": 500})
-    assert refusal("9" * 18) == ("quantity_too_large", {"maximum": 500})
+    for length in (18, 19, 5000):  # never turned into a number
+        assert refusal("9" * length) == ("quantity_too_large", {"maximum": 500})
 
 
 @untimed

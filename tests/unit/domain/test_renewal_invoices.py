@@ -49,3 +49,13 @@ def test_C3_what_ends_that_day_is_named_and_not_invoiced() -> None:
     assert [state.subscription_id for state in coming.ending] == [2]
     assert plan_coming_invoices([ending], DOMESTIC, "EUR") is None
     assert plan_coming_invoices([], DOMESTIC, "EUR") is None
+
+
+def test_C4_one_that_cannot_be_renewed_leaves_the_others_invoices_as_they_are() -> None:
+    broken = waiting(1, ChangeKind.PERIOD, on=QUARTER.end, target={"interval": "year"})
+    parked = subscription(plan(2, quantity=3), number=2, changes=[broken])
+    going = subscription(plan(quantity=12))
+    coming = plan_coming_invoices([parked, going], DOMESTIC, "EUR")
+    assert coming is not None
+    assert coming == plan_coming_invoices([going], DOMESTIC, "EUR")
+    assert plan_coming_invoices([parked], DOMESTIC, "EUR") is None

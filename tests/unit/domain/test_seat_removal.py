@@ -213,6 +213,57 @@ def test_a_removed_add_on_takes_its_licences() -> None:
     assert frame_removal(state, 2, EARLY, NOTICE).seats == 0
 
 
+def test_S7_an_add_on_that_ends_needs_no_consent_and_blocks_no_reduction() -> None:
+    """An admin who loses an add-on stays an admin; its end is no surplus of the other seats."""
+    ends = waiting(5, ChangeKind.ADD_ON, on=NEXT, item_id=2, target={"remove": True})
+    state = subscription(
+        replace(plan(quantity=12), assigned=3),
+        replace(add_on(2, quantity=3), assigned=2),
+        changes=[ends],
+    )
+    people = [
+        *(replace(one, elsewhere=1) for one in holders(2, admins=(1, 2))),
+        *holders(3)[2:],
+        *(replace(one, elsewhere=1) for one in holders(2, admins=(1, 2), item_id=2)),
+    ]
+    removal = remove(state, 1, people, active_admins=2)
+    assert losing(removal) == []
+    assert (removal.loss.overhang, removal.loss.deactivated) == (0, ())
+    assert {one.item_id for one in removal.loss.freed} == {2}
+    with pytest.raises(DomainError, match="admins_must_consent"):
+        remove(state, 11, people, active_admins=2)
+
+
+def test_S7_what_has_become_impossible_elsewhere_refuses_no_other_reduction() -> None:
+    """An add-on's reduction waited before its holders became admins; the plan has seats to spare."""
+    state = subscription(
+        replace(plan(quantity=12), assigned=3),
+        replace(add_on(2, quantity=2), assigned=2),
+        changes=[waiting(5, ChangeKind.SEATS, on=NEXT, item_id=2, delta=-1)],
+    )
+    people = [*holders(3), *holders(2, admins=(1, 2), item_id=2)]
+    removal = remove(state, 1, people, active_admins=2)
+    assert (losing(removal), removal.loss.overhang) == ([], 1)
+    all_admins = [*holders(3, admins=(1, 2, 3)), *people[3:]]
+    with pytest.raises(DomainError) as refused:
+        remove(state, 11, all_admins, active_admins=3)
+    assert refused.value.data == {"missing": 2}
+
+
+def test_S6_who_had_only_the_ended_add_on_beside_is_deactivated() -> None:
+    ends = waiting(5, ChangeKind.ADD_ON, on=NEXT, item_id=2, target={"remove": True})
+    state = subscription(
+        replace(plan(quantity=3), assigned=3),
+        replace(add_on(2, quantity=3), assigned=1),
+        changes=[ends, waiting(6, ChangeKind.SEATS, on=NEXT, item_id=1, delta=-1)],
+    )
+    third = replace(holders(3)[2], elsewhere=1)
+    beside = replace(third, assignment_id=99, item_id=2)
+    (loss,) = plan_losses(state, [*holders(2), third, beside], active_admins=9)
+    assert [one.assignment_id for one in loss.plan.freed] == [third.assignment_id, 99]
+    assert loss.plan.deactivated == (third.member_id,)
+
+
 def test_who_is_not_listed_keeps_the_licence_for_longer() -> None:
     """A page reads only the last assigned of thousands."""
     state = subscription(plan(quantity=12, assigned=12, waiting=-2))

@@ -88,6 +88,16 @@ def test_old_and_new_values_are_shown_in_the_fields_own_words(client: PortalClie
     assert "Role: Member → Admin" in text
 
 
+def test_plans_are_called_by_their_names(client: PortalClient) -> None:
+    own = account_id(client, "Atelier Noordzee BV")
+    write(client, "plan_changed", own, subject="crm", old={"plan": "enterprise"},
+          new={"plan": "pro"})  # fmt: skip
+    client.sign_in(LOTTE)
+    client.get("/activity")
+    assert client.page is not None
+    assert "Enterprise → Pro" in client.page.text()
+
+
 def test_another_accounts_events_are_not_shown(client: PortalClient) -> None:
     write(
         client, "order_placed", account_id(client, "Officine Valdarno S.p.A."), subject="O-FOREIGN"

@@ -117,7 +117,7 @@ def test_C1_a_bigger_package_is_bought_now(katrin: WebPurchase, books: Session) 
 def test_S4_a_smaller_package_waits_for_the_renewal(lotte: WebPurchase, books: Session) -> None:
     url = add_ons_url(books) + "/appointments/basic"
     lotte.client.get(url)
-    for words in ("Takes effect on30 November 2026", "€1,068.00", "until now €1,110.00"):
+    for words in ("Takes effect on30 November 2026", "€1,068.00", "instead of €1,110.00"):
         assert words in lotte.text
     lotte.client.follow(lotte.client.post(url, lotte.page.fields("ask")))
     assert "Comes at a renewal" in lotte.text

@@ -19,6 +19,7 @@ from portal.domain.changes import (
     plan_reduction,
 )
 from portal.domain.periods import Interval
+from portal.jobs.renewals import run_renewals
 from portal.models import (
     Assignment,
     Consent,
@@ -153,7 +154,27 @@ def test_undo_goes_back_to_where_one_was_and_nowhere_else(
         lotte.get("/licences")
         answer = lotte.post(f"/changes/{change}/undo", {"next": wanted})
         assert answer.headers["Location"] == reached
-        lotte.post(f"/changes/{change}/undo", {"next": wanted}, status=404)  # it does not wait now
+
+
+def test_what_waits_no_more_says_so_instead_of_being_lost(
+    app: Flask, parts: Parts, lotte: PortalClient, books: Session
+) -> None:
+    reduce(app, parts, 1)
+    older = waiting(books, ATELIER)[0].id
+    reduce(app, parts, 1)  # both in one: the link of the first mail is overtaken
+    newer = waiting(books, ATELIER)[0].id
+    assert newer != older
+    lotte.post(f"/changes/{newer}/undo")
+    words = "This change does not wait any more."
+    for change in (older, newer):
+        assert lotte.get(f"/changes/{change}/people", 303).headers["Location"] == "/licences"
+        lotte.get("/licences")
+        assert words in text(lotte)
+        answer = lotte.post(f"/changes/{change}/undo", {"next": "/activity"})
+        assert answer.headers["Location"] == "/activity"
+        lotte.get("/activity")
+        assert words in text(lotte)
+        lotte.post(f"/changes/{change}/people", {"free": "1"}, status=303)
 
 
 def test_another_accounts_change_and_a_member_undo_nothing(
@@ -236,7 +257,7 @@ def test_S7_where_it_has_become_impossible_the_page_says_so(
     reduce(app, parts)
     account = account_named(books, ATELIER)
     books.execute(
-        update(Member).where(Member.account_id == account.id).values(role="admin")
+        update(Member).where(Member.account_id == account.id).values(role="admin", status="active")
         .execution_options(synchronize_session=False)
     )  # fmt: skip
     lotte.get("/licences")
@@ -264,6 +285,32 @@ def test_S6_on_the_renewal_date_they_have_access_until_its_end(
     lotte.sign_in(LOTTE)
     lotte.get("/licences")
     assert "2 people still have access until the end of today" in text(lotte)
+
+
+def test_S6_on_the_last_day_the_page_still_names_them_as_they_will_be_freed(
+    app: Flask, parts: Parts, lotte: PortalClient, books: Session
+) -> None:
+    reduce(app, parts)
+    change = waiting(books, ATELIER)[0].id
+    fatima = member_of(books, ATELIER, FATIMA).id
+    lotte.get(f"/changes/{change}/people")
+    lotte.post(f"/changes/{change}/people", {"free": str(fatima), "usual": "0"}, status=303)
+    clock.fix(NOW + timedelta(days=32))
+    with app.app_context():
+        run_renewals(parts, {}, clock.now())
+    lotte.sign_in(LOTTE)
+    lotte.get("/licences")
+    words = text(lotte)
+    assert "2 people still have access until the end of today" in words
+    named = words.split("They lose it then: ")[1].split(". Until then")[0]
+    assert named == "Fatima El Amrani and Milan Dhaenens"
+    clock.fix(NOW + timedelta(days=33))
+    with app.app_context():
+        run_renewals(parts, {}, clock.now())
+    lotte.sign_in(LOTTE)
+    lotte.get("/licences")
+    assert "They lose it then" not in text(lotte)
+    assert "Fatima El Amrani" not in text(lotte)
 
 
 def test_C3_a_cancelled_subscription_offers_its_undo_and_no_other_change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 from sqlalchemy.orm import Session
 
 from portal.clock import clock
@@ -26,7 +27,7 @@ from tests.support.buying import (
     row_counts,
     speak,
 )
-from tests.support.changes import waiting
+from tests.support.changes import wait_for_fewer_seats, waiting
 from tests.support.client import PortalClient
 from tests.support.purchases import quoted_wishes
 
@@ -115,7 +116,7 @@ def test_C1_an_upgrade_shows_both_lines_vat_and_the_next_invoice(
         "€306.36", "€253.19 plus €53.17 VAT", "Credit for the unused part of Kanto CRM Pro",
         "12 licences × -€75.00 × 32 of 91 days", "-€316.48", "€569.67",
         "12 licences × €135.00 × 32 of 91 days", "From 30 November 2026, each quarter",
-        "€1,830.00", "until now €1,110.00", "€2,214.30 with VAT",
+        "€1,830.00", "instead of €1,110.00", "€2,214.30 with VAT",
         "Single sign-on",
     ):  # fmt: skip
         assert words in buyer.text
@@ -206,7 +207,7 @@ def test_S4_a_downgrade_says_when_what_is_lost_and_the_invoice_before_and_after(
     for words in (
         "Takes effect on30 November 2026", "Can be asked until15 November 2026",
         "There is no credit note for the days left", "Workflow automation", "No longer included",
-        "€733.26", "€606.00 plus €127.26 VAT", "until now €1,110.00",
+        "€733.26", "€606.00 plus €127.26 VAT", "instead of €1,110.00",
         "Change to Kanto CRM Start on 30 November 2026",
     ):  # fmt: skip
         assert words in buyer.text
@@ -244,6 +245,26 @@ def test_S4_asked_too_late_both_dates_are_shown_and_another_date_is_shown_again(
     buyer.client.post(url, buyer.page.fields("ask"))
     books.rollback()
     assert [str(change.effective_on) for change in waiting(books, ATELIER)] == ["2027-02-28"]
+
+
+def test_C4_another_amount_in_the_meantime_is_shown_before_it_is_agreed_to(
+    app: Flask, parts: Parts, buyer: WebPurchase, books: Session
+) -> None:
+    url = plan_url(books) + "/start"
+    buyer.client.get(url)
+    fields = buyer.page.fields("ask")
+    with app.app_context():
+        wait_for_fewer_seats(parts, ATELIER, remove=2)  # somebody else
+    buyer.client.post(url, fields, status=422)
+    assert "Something has changed since this page was shown" in buyer.text
+    assert "instead of €960.00" in buyer.text
+    books.rollback()
+    assert [change.kind for change in waiting(books, ATELIER)] == ["seats"]
+    again = buyer.page.fields("ask")
+    for _click in (1, 2):
+        buyer.client.post(url, again)
+    books.rollback()
+    assert sorted(change.kind for change in waiting(books, ATELIER)) == ["plan", "seats"]
 
 
 def test_the_plan_one_has_leads_back_to_the_comparison(buyer: WebPurchase, books: Session) -> None:

@@ -371,7 +371,7 @@ def test_C3_a_cancelled_subscription_has_nothing_to_remove_and_ends(
     with lotte.client.app.app_context():
         cancelled(parts)
     lotte.client.get(lotte.url)
-    assert "is cancelled and ends before 30 November 2026" in lotte.text
+    assert "is cancelled; its last day is 29 November 2026" in lotte.text
     lotte.client.get("/licences")
     assert lotte.url not in lotte.page.links()
     assert "Ends on29 November 2026" in lotte.text
