@@ -14,7 +14,8 @@ use_working_node()  # before playwright looks for its own
 
 from playwright.sync_api import Browser, BrowserContext, Page  # noqa: E402
 
-from tests.browser.screens import Places, prepare  # noqa: E402
+from tests.browser.preparing import prepare  # noqa: E402
+from tests.browser.screen import Places  # noqa: E402
 from tests.browser.server import DemoServer  # noqa: E402
 
 # Chromium reports our own 4xx answers as errors of loading; they are what the tests ask for.

@@ -16,7 +16,8 @@ use_working_node()
 
 from playwright.sync_api import Page, sync_playwright  # noqa: E402 - node is chosen first
 
-from tests.browser.screens import SCREENS, prepare, visit  # noqa: E402
+from tests.browser.preparing import prepare  # noqa: E402
+from tests.browser.screens import SCREENS, visit  # noqa: E402
 from tests.browser.server import DemoServer  # noqa: E402
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

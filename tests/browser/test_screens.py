@@ -7,7 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Watch
-from tests.browser.screens import SCREENS, Places, visit
+from tests.browser.screen import Places
+from tests.browser.screens import SCREENS, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
