@@ -102,7 +102,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def create_demo_app() -> Flask:
     """The demo: embedded database, demo gateway, mailbox and clock; never for customers."""
-    return create_app(demo_settings(os.environ, _demo_secret()))
+    try:
+        settings = demo_settings(os.environ, _demo_secret())
+    except ConfigMistakes as error:
+        _refuse(f"portal: {mistake}" for mistake in error.mistakes)
+    return create_app(settings)
 
 
 def read_catalogue(settings: Settings) -> Catalogue:
@@ -150,7 +154,14 @@ def _demo_secret() -> str:
 def _gateway(settings: Settings) -> Gateway:
     from portal.payments.demo_gateway import DemoGateway
     from portal.payments.no_gateway import NoGateway
+    from portal.payments.stripe_gateway import StripeGateway
 
+    if settings.stripe_secret_key and settings.stripe_webhook_secret:
+        return StripeGateway(
+            settings.stripe_secret_key,
+            settings.stripe_webhook_secret,
+            api_base=settings.stripe_api_base,
+        )
     if settings.mode is Mode.PRODUCTION:
         return NoGateway()
     return DemoGateway(settings.public_url, settings.secret_key)

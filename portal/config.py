@@ -62,6 +62,7 @@ class Settings:
     mail: MailSettings = field(default_factory=MailSettings)
     stripe_secret_key: str | None = field(default=None, repr=False)
     stripe_webhook_secret: str | None = field(default=None, repr=False)
+    stripe_api_base: str | None = None
     entitlement_secret: str | None = field(default=None, repr=False)
     vies_url: str | None = None
     rate_limit_storage: str = "memory://"
@@ -108,13 +109,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     catalog_file = _catalog_file(environ, mistakes)
     mail = _mail(environ, number, mistakes)
 
-    stripe_key = environ.get("STRIPE_SECRET_KEY", "").strip() or None
-    stripe_hook = environ.get("STRIPE_WEBHOOK_SECRET", "").strip() or None
-    if bool(stripe_key) != bool(stripe_hook):
-        missing = "STRIPE_WEBHOOK_SECRET" if stripe_key else "STRIPE_SECRET_KEY"
-        mistakes.append(
-            f"{missing} is missing: Stripe needs its secret key and its webhook secret."
-        )
+    stripe_key, stripe_hook, stripe_api_base = _stripe(environ, mistakes)
 
     entitlement_secret = environ.get("ENTITLEMENT_SECRET", "").strip() or None
     if entitlement_secret is not None and _is_weak(entitlement_secret):
@@ -137,6 +132,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         mail=mail,
         stripe_secret_key=stripe_key,
         stripe_webhook_secret=stripe_hook,
+        stripe_api_base=stripe_api_base,
         entitlement_secret=entitlement_secret,
         vies_url=vies_url,
         rate_limit_storage=rate_limit_storage,
@@ -146,7 +142,17 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def demo_settings(environ: Mapping[str, str], secret_key: str) -> Settings:
-    """Settings of the demo: embedded SQLite, a mailbox in the browser, the demo gateway."""
+    """Settings of the demo: embedded SQLite, a mailbox in the browser, the demo gateway.
+
+    With Stripe's two secrets it collects in Stripe's test mode instead; ConfigMistakes for a key
+    that moves real money.
+    """
+    mistakes: list[str] = []
+    stripe_key, stripe_hook, stripe_api_base = _stripe(environ, mistakes)
+    if stripe_key and not re.match(r"(sk|rk)_test_", stripe_key):
+        mistakes.append("STRIPE_SECRET_KEY of the demo must be one of the test mode: sk_test_….")
+    if mistakes:
+        raise ConfigMistakes(mistakes)
     instance = Path(environ.get("INSTANCE_PATH", "") or ROOT / "instance")
     port = environ.get("PORT", "").strip() or "8000"
     database_url = environ.get("DATABASE_URL", "").strip() or f"sqlite:///{instance / 'demo.db'}"
@@ -158,6 +164,9 @@ def demo_settings(environ: Mapping[str, str], secret_key: str) -> Settings:
         public_url=environ.get("PUBLIC_URL", "").strip() or f"http://127.0.0.1:{port}",
         instance=instance,
         mail=MailSettings(sender="portal@kanto.example"),
+        stripe_secret_key=stripe_key,
+        stripe_webhook_secret=stripe_hook,
+        stripe_api_base=stripe_api_base,
     )
 
 
@@ -223,6 +232,27 @@ def _vies_url(environ: Mapping[str, str], mistakes: list[str]) -> str | None:
     if not re.match(r"https://[^/\s]+|http://(127\.0\.0\.1|localhost)[:/]", url):
         mistakes.append("VIES_URL must begin with https:// (or be off, or be left out).")
     return url
+
+
+def _stripe(
+    environ: Mapping[str, str], mistakes: list[str]
+) -> tuple[str | None, str | None, str | None]:
+    """Stripe's secret key, its webhook secret, and another address of its API (for tests)."""
+    key = environ.get("STRIPE_SECRET_KEY", "").strip() or None
+    hook = environ.get("STRIPE_WEBHOOK_SECRET", "").strip() or None
+    if bool(key) != bool(hook):
+        missing = "STRIPE_WEBHOOK_SECRET" if key else "STRIPE_SECRET_KEY"
+        mistakes.append(
+            f"{missing} is missing: Stripe needs its secret key and its webhook secret."
+        )
+    base = environ.get("STRIPE_API_BASE", "").strip().rstrip("/") or None
+    if base is not None and not re.fullmatch(
+        r"https://[^/?#@\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", base
+    ):
+        mistakes.append(
+            "STRIPE_API_BASE must begin with https:// and have no path (or be left out)."
+        )
+    return key, hook, base
 
 
 def _rate_limit_storage(environ: Mapping[str, str], mistakes: list[str]) -> str:

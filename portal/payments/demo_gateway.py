@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -34,10 +33,18 @@ from portal.payments.demo_books import (
     read_books,
     seed_method,
 )
-from portal.payments.demo_numbers import ADVICE, HARD_DECLINES, Behaviour
+from portal.payments.demo_charges import (
+    charge_again,
+    charge_outcome,
+    list_records,
+    open_charge,
+    open_refund,
+    refund_outcome,
+)
 from portal.payments.event_signature import sign, verify
 from portal.payments.gateway import (
     ChargeOutcome,
+    ChargeRecord,
     ChargeRequest,
     ChargeStatus,
     Customer,
@@ -45,27 +52,20 @@ from portal.payments.gateway import (
     GatewayEventNotice,
     GatewayRefused,
     GatewayUnknown,
-    MethodKind,
+    MethodFacts,
     Patience,
+    RefundOutcome,
+    RefundRequest,
+    RetryRequest,
     SetupOutcome,
     SetupPage,
     SetupRequest,
     SetupStatus,
 )
 
-__all__ = [
-    "SIGNATURE_HEADER",
-    "DemoGateway",
-    "Fault",
-    "SignedEvent",
-    "charge_outcome",
-    "seed_method",
-]
+__all__ = ["SIGNATURE_HEADER", "DemoGateway", "Fault", "SignedEvent", "seed_method"]
 
 SIGNATURE_HEADER = "Demo-Signature"
-SEPA_LIMIT = Money(1_000_000, "EUR")
-DEBIT_SETTLES_AFTER = timedelta(days=3)
-DEBIT_REVERSED_AFTER = timedelta(days=17)
 _LONGEST_KEY = 120
 
 
@@ -154,12 +154,17 @@ class DemoGateway:
             except GatewayRefused:
                 return
 
+    def get_method(self, method_ref: str, patience: Patience) -> MethodFacts | None:
+        """The method as it stands; None once it is detached. GatewayRefused `method_unknown`."""
+        with self._line(), read_books() as session:
+            row = find_object(session, "method", method_ref)
+            return method_facts(row) if row.status == "attached" else None
+
     # --- charges -------------------------------------------------------------------
 
     def charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome:
         """Collect money; see `demo_numbers` for what each test number does."""
-        if request.amount.minor <= 0:
-            raise GatewayRefused("amount_not_positive")
+        _check_amount(request.amount)
         if not request.off_session:
             self._check_return(request.return_url)
         asked = {
@@ -172,25 +177,32 @@ class DemoGateway:
             "off_session": request.off_session,
             "return_url": request.return_url,
         }
-
-        def make(session: Session) -> DemoObject:
-            method = self._usable_method(session, request)
-            now = clock.now()
-            status, more = _first_answer(
-                MethodKind(method.data["method_kind"]),
-                Behaviour(method.data["behaviour"]),
-                request.off_session,
-                now,
-            )
-            first = {"status": status.value, "decline_code": more.get("decline_code")}
-            return add_object(
-                session, "charge", status.value, {**asked, **more, "first": first}, now
-            )
-
         with self._line():
-            ref = self._once(request.key, ("charge", asked), make)
+            ref = self._once(
+                request.key,
+                ("charge", asked),
+                lambda session: open_charge(session, request, clock.now()),
+            )
             with read_books() as session:
-                return charge_outcome(find_object(session, "charge", ref), first=True)
+                row = find_object(session, "charge", ref)
+                return charge_outcome(row, answer_to=request.key)
+
+    def retry_charge(self, request: RetryRequest, patience: Patience) -> ChargeOutcome:
+        """Try the same charge again; GatewayRefused `charge_state` once it is paid or over."""
+        if not request.off_session:
+            self._check_return(request.return_url)
+        asked = [
+            request.charge_ref, request.method_ref, request.off_session, request.return_url,
+        ]  # fmt: skip
+        with self._line():
+            ref = self._once(
+                request.key,
+                ("retry", asked),
+                lambda session: charge_again(session, request, clock.now()),
+            )
+            with read_books() as session:
+                row = find_object(session, "charge", ref)
+                return charge_outcome(row, answer_to=request.key)
 
     def get_charge(self, ref: str, patience: Patience) -> ChargeOutcome:
         """The charge as it stands."""
@@ -210,6 +222,33 @@ class DemoGateway:
             self._once(key, ("cancel", ref), make)
             with read_books() as session:
                 return charge_outcome(find_object(session, "charge", ref))
+
+    def list_charges(self, since: datetime, until: datetime) -> Iterator[ChargeRecord]:
+        """The charges in the books, the oldest first."""
+        with self._line():
+            yield from list_records(since, until)
+
+    # --- refunds -------------------------------------------------------------------
+
+    def refund(self, request: RefundRequest, patience: Patience) -> RefundOutcome:
+        """Give money back to the method of a charge, never more than was charged."""
+        _check_amount(request.amount)
+        asked = [
+            request.charge_ref, request.amount.minor, request.amount.currency, request.reference,
+        ]  # fmt: skip
+        with self._line():
+            ref = self._once(
+                request.key,
+                ("refund", asked),
+                lambda session: open_refund(session, request, clock.now()),
+            )
+            with read_books() as session:
+                return refund_outcome(find_object(session, "refund", ref), first=True)
+
+    def get_refund(self, ref: str, patience: Patience) -> RefundOutcome:
+        """The refund as it stands."""
+        with self._line(), read_books() as session:
+            return refund_outcome(find_object(session, "refund", ref))
 
     # --- events --------------------------------------------------------------------
 
@@ -233,7 +272,7 @@ class DemoGateway:
         if not all(isinstance(text, str) and 0 < len(text) <= 80 for text in texts):
             raise EventRefused("payload_malformed")
         event_id, type_, about, ref = texts
-        known = about if about in {"charge", "setup", "method"} else "other"
+        known = about if about in {"charge", "setup", "method", "refund"} else "other"
         return GatewayEventNotice(event_id, type_, known, ref, event)
 
     # --- inside --------------------------------------------------------------------
@@ -275,55 +314,7 @@ class DemoGateway:
         if not url.startswith(f"{self.public_url}/"):
             raise GatewayRefused("return_url_invalid")
 
-    @staticmethod
-    def _usable_method(session: Session, request: ChargeRequest) -> DemoObject:
-        find_object(session, "customer", request.customer_ref)
-        method = find_object(session, "method", request.method_ref)
-        if method.data["customer"] != request.customer_ref:
-            raise GatewayRefused("method_unknown")
-        if method.status != "attached":
-            raise GatewayRefused("method_detached")
-        if method.data["method_kind"] == MethodKind.SEPA_DEBIT:
-            if request.amount.currency != SEPA_LIMIT.currency:
-                raise GatewayRefused("sepa_currency")
-            if request.amount > SEPA_LIMIT:
-                raise GatewayRefused("sepa_limit")
-        return method
 
-
-def _first_answer(
-    kind: MethodKind, behaviour: Behaviour, off_session: bool, now: datetime
-) -> tuple[ChargeStatus, dict[str, Any]]:
-    """What the provider answers at once, and what it notes for later."""
-    if kind is MethodKind.SEPA_DEBIT:
-        return ChargeStatus.PROCESSING, {
-            "settles_at": (now + DEBIT_SETTLES_AFTER).isoformat(),
-            "settles_as": behaviour.value,
-        }
-    if behaviour is Behaviour.OK:
-        return ChargeStatus.SUCCEEDED, {}
-    if behaviour is Behaviour.AUTHENTICATE:
-        if off_session:
-            return ChargeStatus.DECLINED, {"decline_code": "authentication_required"}
-        return ChargeStatus.REQUIRES_ACTION, {}
-    code = "generic_decline" if behaviour is Behaviour.REFUSES_SAVING else behaviour.value
-    return ChargeStatus.DECLINED, {"decline_code": code}
-
-
-def charge_outcome(row: DemoObject, *, first: bool = False) -> ChargeOutcome:
-    """A charge in the port's words: as it stands, or as it was first answered."""
-    data = row.data
-    status = ChargeStatus(data["first"]["status"] if first else row.status)
-    code = data["first"]["decline_code"] if first else data.get("decline_code")
-    waits = status is ChargeStatus.REQUIRES_ACTION
-    return ChargeOutcome(
-        ref=row.ref,
-        status=status,
-        amount=Money(data["amount_minor"], data["currency"]),
-        action_url=f"/demo/pay/charges/{row.ref}" if waits else "",
-        decline_code=code,
-        advice_code=ADVICE.get(code) if code else None,
-        may_retry=code not in HARD_DECLINES,
-        reversed=bool(data.get("reversed")) and not first,
-        reference=data["reference"],
-    )
+def _check_amount(amount: Money) -> None:
+    if amount.minor <= 0:
+        raise GatewayRefused("amount_not_positive")

@@ -17,18 +17,20 @@ from portal.db import transaction
 from portal.domain.money import Money
 from portal.models import DemoObject
 from portal.payments.demo_books import add_object, change_object, find_object, read_books
-from portal.payments.demo_gateway import (
-    DEBIT_REVERSED_AFTER,
-    DemoGateway,
-    SignedEvent,
-)
+from portal.payments.demo_gateway import DemoGateway, SignedEvent
 from portal.payments.demo_numbers import (
     Behaviour,
     find_test_number,
     looks_like_card,
     looks_like_iban,
 )
-from portal.payments.gateway import ChargeStatus, GatewayRefused, MethodKind, SetupStatus
+from portal.payments.gateway import (
+    ChargeStatus,
+    GatewayRefused,
+    MethodKind,
+    RefundStatus,
+    SetupStatus,
+)
 
 __all__ = [
     "Announcement", "ChargeVisit", "SetupVisit", "announcements", "answer_challenge",
@@ -158,7 +160,7 @@ def answer_challenge(ref: str, *, approve: bool) -> None:
 
 
 def pass_time(now: datetime) -> None:
-    """What happens by itself: debits settle, fail or are reversed; unfinished visits end."""
+    """What happens by itself: debits settle, fail or are reversed; refunds arrive; visits end."""
     with read_books() as session:
         due = [row.id for row in _objects(session) if _falls_due(row, now)]
     if not due:  # the worker asks every few seconds: no write lock for nothing
@@ -167,7 +169,7 @@ def pass_time(now: datetime) -> None:
         query = select(DemoObject).where(DemoObject.id.in_(due)).with_for_update()
         for row in session.scalars(query):
             if _falls_due(row, now):
-                _let_happen(row)
+                _let_happen(session, row)
 
 
 def _falls_due(row: DemoObject, now: datetime) -> bool:
@@ -176,25 +178,37 @@ def _falls_due(row: DemoObject, now: datetime) -> bool:
     settles_at = row.data.get("settles_at")
     if settles_at is None:
         return False
-    if row.status == ChargeStatus.PROCESSING:
+    if row.status in {ChargeStatus.PROCESSING, RefundStatus.PENDING}:
         return datetime.fromisoformat(settles_at) <= now
     return (
         row.status == ChargeStatus.SUCCEEDED
         and row.data["settles_as"] == Behaviour.REVERSED_LATER
         and not row.data.get("reversed")
-        and row.created_at + DEBIT_REVERSED_AFTER <= now
+        and datetime.fromisoformat(row.data["reverses_at"]) <= now
     )
 
 
-def _let_happen(row: DemoObject) -> None:
+def _let_happen(session: Session, row: DemoObject) -> None:
     if row.kind == "setup":
         change_object(row, SetupStatus.EXPIRED.value)
+    elif row.kind == "refund":
+        _let_refund_happen(session, row)
     elif row.status == ChargeStatus.SUCCEEDED:
         change_object(row, reversed=True)
     elif row.data["settles_as"] == Behaviour.FAILS_LATER:
         change_object(row, ChargeStatus.DECLINED.value, decline_code="debit_not_authorized")
     else:
         change_object(row, ChargeStatus.SUCCEEDED.value)
+
+
+def _let_refund_happen(session: Session, row: DemoObject) -> None:
+    if row.data["settles_as"] != "fails":
+        change_object(row, RefundStatus.SUCCEEDED.value)
+        return
+    change_object(row, RefundStatus.FAILED.value, failure_code="expired_or_canceled_card")
+    charge = find_object(session, "charge", row.data["charge"], lock=True)
+    rest = charge.data["refunded_minor"] - row.data["amount_minor"]
+    change_object(charge, refunded_minor=rest)
 
 
 def announcements(
@@ -208,7 +222,7 @@ def announcements(
             if state in {"open", row.data.get("announced")}:
                 continue
             event = gateway.sign_event(
-                f"demo_evt_{row.id}_{state}", f"{row.kind}.{state}", row.kind, row.ref,
+                f"demo_evt_{row.id}_{state}", f"{row.kind}.{state.partition('_try')[0]}", row.kind, row.ref,
                 int(now.timestamp()),
             )  # fmt: skip
             found.append(Announcement(row.ref, state, event))
@@ -224,11 +238,14 @@ def mark_announced(announcement: Announcement) -> None:
 
 
 def _objects(session: Session, ref: str | None = None) -> list[DemoObject]:
-    query = select(DemoObject).where(DemoObject.kind.in_(("setup", "charge")))
+    query = select(DemoObject).where(DemoObject.kind.in_(("setup", "charge", "refund")))
     if ref is not None:
         query = query.where(DemoObject.ref == ref)
     return list(session.scalars(query.order_by(DemoObject.id)))
 
 
 def _state(row: DemoObject) -> str:
-    return "reversed" if row.data.get("reversed") else row.status
+    """What is announced: a charge that is tried again may come to the same status once more."""
+    state = "reversed" if row.data.get("reversed") else row.status
+    tries = len(row.data.get("answers", ()))
+    return f"{state}_try{tries}" if tries > 1 else state

@@ -33,6 +33,7 @@ class Behaviour(StrEnum):
     AUTHENTICATE = "authenticate"
     FAILS_LATER = "fails_later"
     REVERSED_LATER = "reversed_later"
+    REFUND_FAILS = "refund_fails"
 
 
 HARD_DECLINES = frozenset({"lost_card", "stolen_card", "fraudulent"})
@@ -95,6 +96,7 @@ TEST_NUMBERS = (
     _card("4000000000009987", Behaviour.LOST_CARD),
     _card("4000000000000069", Behaviour.EXPIRED_CARD),
     _card("4100000000000019", Behaviour.FRAUDULENT),
+    _card("4000000000005126", Behaviour.REFUND_FAILS),
     _card("5105105105105100", brand="mastercard", funding="prepaid"),
     _debit("AT611904300234573201"),
     _debit("AT861904300235473202", Behaviour.FAILS_LATER),

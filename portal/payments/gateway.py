@@ -6,17 +6,19 @@ call (M1): the same key and the same request give the first answer again, and on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from portal.domain.money import Money
 
 __all__ = [
-    "ChargeOutcome", "ChargeRequest", "ChargeStatus", "Customer", "EventRefused", "Gateway",
-    "GatewayEventNotice", "GatewayRefused", "GatewayUnknown", "MethodFacts", "MethodKind",
-    "Patience", "SetupOutcome", "SetupPage", "SetupRequest", "SetupStatus",
+    "ChargeOutcome", "ChargeRecord", "ChargeRequest", "ChargeStatus", "Customer", "EventRefused",
+    "Gateway", "GatewayEventNotice", "GatewayRefused", "GatewayUnknown", "MethodFacts",
+    "MethodKind", "Patience", "RefundOutcome", "RefundRequest", "RefundStatus", "RetryRequest",
+    "SetupOutcome", "SetupPage", "SetupRequest", "SetupStatus",
 ]  # fmt: skip
 
 
@@ -88,6 +90,7 @@ class SetupRequest:
     cancel_url: str
     locale: str
     kinds: tuple[MethodKind, ...] = (MethodKind.CARD, MethodKind.SEPA_DEBIT)
+    currency: str = "EUR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ class ChargeRequest:
     """Collect `amount` with `method_ref`. On session `return_url` is where authentication returns.
 
     `reference` is our own word for it, `payment:<id>`; it comes back in the outcome.
-    `description` is what the customer reads.
+    `description` is what the customer reads. `first_asked_at` is when the attempt was stored: the
+    provider forgets keys after a day, so an older one is looked up before it is asked for again.
     """
 
     key: str
@@ -134,6 +138,7 @@ class ChargeRequest:
     reference: str
     off_session: bool = False
     return_url: str = ""
+    first_asked_at: datetime | None = None
 
 
 class ChargeStatus(StrEnum):
@@ -167,12 +172,68 @@ class ChargeOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryRequest:
+    """Try a declined charge again, with the same or another method (M5); the amount stays.
+
+    On session `return_url` is where authentication returns.
+    """
+
+    key: str
+    charge_ref: str
+    method_ref: str
+    off_session: bool = True
+    return_url: str = ""
+
+
+class RefundStatus(StrEnum):
+    """Where a refund stands: a debit's takes days."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """Give `amount` of a charge back to its method (M6). `reference` is our word, `refund:<id>`."""
+
+    key: str
+    charge_ref: str
+    amount: Money
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOutcome:
+    """A refund as the provider tells it; `failure_code` is the provider's word."""
+
+    ref: str
+    status: RefundStatus
+    amount: Money
+    reference: str = ""
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRecord:
+    """One charge in the provider's books, as the nightly reconciliation reads them."""
+
+    ref: str
+    status: ChargeStatus
+    amount: Money
+    refunded: Money
+    reversed: bool
+    reference: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayEventNotice:
     """A verified webhook: what it is about. The state is read again from the provider (M2)."""
 
     event_id: str
     type: str
-    about: str  # charge, setup, method or other
+    about: str  # charge, setup, method, refund or other
     ref: str
     payload: Mapping[str, Any] = field(default_factory=dict)
 
@@ -216,6 +277,31 @@ class Gateway(Protocol):
 
     def cancel_charge(self, ref: str, key: str, patience: Patience) -> ChargeOutcome:
         """Cancel a charge that has not succeeded; answers its state, whatever it is by then."""
+        ...
+
+    def retry_charge(self, request: RetryRequest, patience: Patience) -> ChargeOutcome:
+        """Try a declined charge again, once for `request.key`; the same charge, never a second.
+
+        GatewayRefused `charge_state` where it is not waiting for a method any more (paid, pending,
+        cancelled): `get_charge` tells what it is.
+        """
+        ...
+
+    def refund(self, request: RefundRequest, patience: Patience) -> RefundOutcome:
+        """Give money back once for `request.key`. GatewayRefused `refund_too_large` and the like."""
+        ...
+
+    def get_refund(self, ref: str, patience: Patience) -> RefundOutcome:
+        """Read a refund again from the provider."""
+        ...
+
+    def get_method(self, method_ref: str, patience: Patience) -> MethodFacts | None:
+        """A method as the provider knows it now; None where it is detached, or its mandate is not
+        active any more: it cannot be charged."""
+        ...
+
+    def list_charges(self, since: datetime, until: datetime) -> Iterator[ChargeRecord]:
+        """Every charge that was made from `since` up to `until`, the oldest first, page by page."""
         ...
 
     def read_event(self, body: bytes, headers: Mapping[str, str], now: int) -> GatewayEventNotice:

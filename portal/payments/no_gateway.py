@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from portal.payments.gateway import (
     ChargeOutcome,
+    ChargeRecord,
     ChargeRequest,
     Customer,
     GatewayEventNotice,
     GatewayRefused,
+    MethodFacts,
     Patience,
+    RefundOutcome,
+    RefundRequest,
+    RetryRequest,
     SetupOutcome,
     SetupPage,
     SetupRequest,
@@ -49,6 +55,26 @@ class NoGateway:
         raise GatewayRefused("gateway_not_configured")
 
     def cancel_charge(self, ref: str, key: str, patience: Patience) -> ChargeOutcome:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def retry_charge(self, request: RetryRequest, patience: Patience) -> ChargeOutcome:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def refund(self, request: RefundRequest, patience: Patience) -> RefundOutcome:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def get_refund(self, ref: str, patience: Patience) -> RefundOutcome:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def get_method(self, method_ref: str, patience: Patience) -> MethodFacts | None:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def list_charges(self, since: datetime, until: datetime) -> Iterator[ChargeRecord]:
         """Refused."""
         raise GatewayRefused("gateway_not_configured")
 

@@ -28,9 +28,10 @@ _SECONDS = 15
 class Watch:
     """Opens browser contexts and holds that nothing goes wrong in them."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str, *others: str) -> None:
         self.browser = browser
         self.url = url
+        self._known = (url, *others, "data:", "about:", "blob:")
         self.problems: list[str] = []
         self._contexts: list[BrowserContext] = []
 
@@ -72,7 +73,7 @@ class Watch:
                 self.problems.append(f"{response.status} {response.url}")
 
         def asked(request: Any) -> None:
-            if not request.url.startswith((self.url, "data:", "about:", "blob:")):
+            if not request.url.startswith(self._known):
                 self.problems.append(f"{page.url} asks {urlsplit(request.url).netloc}")
 
         page.on("console", message)

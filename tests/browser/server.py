@@ -21,14 +21,19 @@ _STOP_SECONDS = 20
 # What a person's own shell may have set and the tests must not inherit.
 _NOT_INHERITED = {
     "CATALOG_FILE", "DATABASE_URL", "FLASK_DEBUG", "INSTANCE_PATH", "PORT", "PORTAL_DEMO",
-    "PUBLIC_URL", "RATE_LIMIT_STORAGE", "SECRET_KEY",
+    "PUBLIC_URL", "RATE_LIMIT_STORAGE", "SECRET_KEY", "STRIPE_API_BASE", "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
 }  # fmt: skip
 
 
 class DemoServer:
-    """`flask demo serve`: web server and worker on a free loopback port; a context manager."""
+    """`flask demo serve`: web server and worker on a free loopback port; a context manager.
 
-    def __init__(self) -> None:
+    `more` is put into its environment.
+    """
+
+    def __init__(self, **more: str) -> None:
+        self._more = more
         self._folder = tempfile.TemporaryDirectory(prefix="portal-browser-")
         self._log = Path(self._folder.name) / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,6 +46,7 @@ class DemoServer:
         environ = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
         environ["INSTANCE_PATH"] = str(Path(self._folder.name) / "instance")
         environ["PYTHONUNBUFFERED"] = "1"
+        environ |= self._more
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [

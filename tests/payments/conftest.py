@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.payments.harness import DemoHarness, Harness
+from tests.fake_stripe.driver import FakeStripe
+from tests.payments.harness import DemoHarness, Harness, StripeHarness
 
-ADAPTERS = {"demo": DemoHarness}
+
+@pytest.fixture(scope="session")
+def fake_stripe() -> Iterator[FakeStripe]:
+    """A fake Stripe for the whole run, its state put back for every test."""
+    with FakeStripe() as running:
+        yield running
 
 
-@pytest.fixture(params=sorted(ADAPTERS))
-def provider(request: pytest.FixtureRequest, app_context: None) -> Harness:
+@pytest.fixture(params=["demo", "stripe"])
+def provider(request: pytest.FixtureRequest, app_context: None) -> Iterator[Harness]:
     """One adapter of the gateway port with its provider's counter, on either database."""
-    harness: Harness = ADAPTERS[request.param]()
-    return harness
+    if request.param == "demo":
+        yield DemoHarness()
+        return
+    stripe = request.getfixturevalue("fake_stripe")
+    yield StripeHarness(stripe)
+    stripe.check()

@@ -29,8 +29,10 @@ from portal.payments.gateway import (
 )
 from portal.services.demo_provider import deliver_demo_events
 from portal.services.gateway_events import receive_event
-from portal.services.method_setup import open_method_setup
-from tests.payments.harness import PUBLIC_URL
+from portal.services.method_refreshing import refresh_method
+from portal.services.method_setup import finish_method_setup, open_method_setup
+from tests.fake_stripe.driver import FakeStripe
+from tests.payments.harness import PUBLIC_URL, StripeHarness
 from tests.payments.test_method_setup import ADDRESSES, begun, make_account, methods, setup_of
 
 
@@ -116,7 +118,8 @@ def test_M2_the_event_is_not_believed(gateway: DemoGateway, parts: Parts) -> Non
     [
         ("setup", "no_such_setup", "unknown_object"),
         ("charge", "no_such_charge", "unknown_object"),
-        ("method", "pm_1", "ignored"),
+        ("method", "pm_1", "unknown_object"),
+        ("other", "seti_1", "ignored"),
         ("weather", "cloud", "ignored"),
     ],
 )
@@ -277,3 +280,43 @@ def test_M4_the_demo_provider_announces_each_state_of_a_debit_once(
         (ChargeStatus.SUCCEEDED, False),
         (ChargeStatus.SUCCEEDED, True),
     ]
+
+
+# --- a debit's mandate ---------------------------------------------------------------
+
+
+def test_M4_a_mandate_that_ended_takes_the_debit_out_of_use(
+    parts: Parts, app_context: None, fake_stripe: FakeStripe
+) -> None:
+    """The customer came back, so only the job noted which mandate the debit has."""
+    provider = StripeHarness(fake_stripe)
+    account_id = make_account()
+    setup_id = begun(account_id)
+    open_method_setup(
+        transaction, provider.gateway, setup_id, ADDRESSES, now=clock.now(),
+        patience=Patience.ON_SCREEN,
+    )  # fmt: skip
+    provider.save_method(str(setup_of(setup_id).gateway_ref), "AT611904300234573201")
+    finish_method_setup(
+        transaction, provider.gateway, setup_id, now=clock.now(), patience=Patience.ON_SCREEN
+    )
+    (method,) = methods(account_id)
+    refresh_method(
+        transaction, provider.gateway, method.gateway_ref, patience=Patience.BACKGROUND,
+        now=clock.now(),
+    )  # fmt: skip
+    (method,) = methods(account_id)
+    assert method.is_default
+    assert method.mandate_ref
+    fake_stripe.act("mandate", method=method.gateway_ref, status="inactive")
+    event = provider.signed_event(
+        "evt_1", "x", "method", method.gateway_ref, int(clock.now().timestamp())
+    )
+    outcome = receive_event(
+        *event, gateway=provider.gateway, transaction=transaction, catalogue=parts.catalogue,
+        now=clock.now(),
+    )  # fmt: skip
+    assert outcome == "applied"
+    (method,) = methods(account_id)
+    assert (method.is_default, method.removed_at) == (False, clock.now())
+    fake_stripe.check()

@@ -274,13 +274,20 @@ def charge(demo: DemoHarness, account_id: int, method: PaymentMethod) -> None:
     demo.gateway.charge(charge_request(customer, method.gateway_ref, f"pi:{method.id}"), SCREEN)
 
 
-def test_two_visits_that_end_together_leave_one_default(demo: DemoHarness, account_id: int) -> None:
+@pytest.mark.parametrize("last_begun_first", [True, False])
+def test_M2_of_two_visits_the_one_begun_last_counts(
+    demo: DemoHarness, account_id: int, last_begun_first: bool
+) -> None:
+    """In whatever order the news of them comes; the other's method is detached."""
     first, first_ref = opened(demo, account_id)
     second, second_ref = opened(demo, account_id)
     demo.save_method(first_ref, "4242424242424242")
     demo.save_method(second_ref, "5555555555554444")
-    for setup_id in (second, first):
+    for setup_id in (second, first) if last_begun_first else (first, second):
         finish_method_setup(
             transaction, demo.gateway, setup_id, now=clock.now() + timedelta(0), patience=SCREEN
         )
-    assert [m.last4 for m in methods(account_id) if m.is_default] == ["4242"]
+    assert [m.last4 for m in methods(account_id) if m.is_default] == ["4444"]
+    assert len(detach_jobs()) == 1
+    expected = ("refused", "setup_overtaken") if last_begun_first else ("completed", None)
+    assert (setup_of(first).status, setup_of(first).refusal) == expected

@@ -88,6 +88,9 @@ def test_I4_where_vat_numbers_are_asked_about(value: str, expected: str | None) 
         ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES must be a number"),
         ("STRIPE_SECRET_KEY", "sk_test_1", "STRIPE_WEBHOOK_SECRET is missing"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_1", "STRIPE_SECRET_KEY is missing"),
+        ("STRIPE_API_BASE", "http://stripe.example", "STRIPE_API_BASE must begin with https://"),
+        ("STRIPE_API_BASE", "http://127.0.0.1.evil.example", "STRIPE_API_BASE must begin"),
+        ("STRIPE_API_BASE", "https://stripe.example/path", "have no path"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_clear_line(name: str, value: str | None, words: str) -> None:
@@ -111,3 +114,22 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert settings.database_url == f"sqlite:///{tmp_path / 'demo.db'}"
     assert settings.public_url == "http://127.0.0.1:8123"
     assert settings.catalog_file == DEMO_CATALOG
+
+
+STRIPE = {"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": "whsec_1"}
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:9000", "http://localhost", "https://x.example"])
+def test_stripe_and_where_it_is_reached(base: str) -> None:
+    settings = load_settings({**GOOD, **STRIPE, "STRIPE_API_BASE": f"{base}/"})
+    assert (settings.stripe_secret_key, settings.stripe_api_base) == ("sk_test_1", base)
+    assert load_settings({**GOOD, **STRIPE}).stripe_api_base is None
+    assert "sk_test_1" not in repr(settings)
+    assert "whsec_1" not in repr(settings)
+
+
+def test_the_demo_takes_keys_of_the_test_mode_alone() -> None:
+    assert demo_settings(STRIPE, SECRET).stripe_secret_key == "sk_test_1"
+    for key in ("sk_live_1", "rk_live_1", "secret"):
+        with pytest.raises(ConfigMistakes, match="test mode"):
+            demo_settings({**STRIPE, "STRIPE_SECRET_KEY": key}, SECRET)

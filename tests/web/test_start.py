@@ -36,6 +36,8 @@ def test_a_worker_starts_without_what_only_some_requests_need(tmp_path: Path) ->
         "SMTP_HOST": "127.0.0.1",
         "MAIL_FROM": "portal@kanto.example",
         "INSTANCE_PATH": str(tmp_path),
+        "STRIPE_SECRET_KEY": "sk_test_1",
+        "STRIPE_WEBHOOK_SECRET": "whsec_1",
     }
     done = subprocess.run(
         [sys.executable, "-c", _START],
