@@ -24,6 +24,7 @@ from portal.domain.tax import TaxDecision, Totals
 __all__ = [
     "NextInvoice", "NextPeriod", "carry_forward", "is_invoiced_by", "period_beginning",
     "plan_next_invoice", "plan_next_period", "plan_renewal_lines", "plan_renewals",
+    "plan_unpaid_end",
 ]  # fmt: skip
 
 # As many renewals ahead as anybody looks; a term without end has no more to tell.
@@ -102,6 +103,17 @@ def plan_next_period(state: SubscriptionState) -> NextPeriod:
     return NextPeriod(
         on, False, turn is not None, after, tuple(removed), plan_renewal_lines(items), due, void
     )
+
+
+def plan_unpaid_end(state: SubscriptionState) -> NextPeriod:
+    """The end of a suspended subscription on its renewal date: nothing is invoiced (M5).
+
+    Whatever waited for the renewal is void.
+    """
+    assert state.period is not None, "what is suspended has a period"
+    ended = replace(with_changes(state, ()), status="ended")
+    return NextPeriod(state.period.end, True, False, ended, tuple(i.item_id for i in state.items),
+                      (), (), state.changes)  # fmt: skip
 
 
 def _next_item(

@@ -20,6 +20,7 @@ from portal.models.buying import (
 )
 from portal.models.catalogue import AddOn, Plan, Price, Product
 from portal.models.demo import DemoMail, DemoObject, DemoReplay
+from portal.models.dunning import DunningCase
 from portal.models.invoices import CreditNote, Invoice, InvoiceLine, NumberSeries
 from portal.models.outbox import DeskTask, Job, OutboxMessage
 from portal.models.payments import (
@@ -47,7 +48,7 @@ from portal.models.wallet import CreditEntry, TopUp, Wallet
 __all__ = [
     "LIVE_ORDER", "WAITING_CHANGE", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
     "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
-    "DemoObject", "DemoReplay", "DeskTask", "Entitlement", "GatewayEvent", "Invoice",
+    "DemoObject", "DemoReplay", "DeskTask", "DunningCase", "Entitlement", "GatewayEvent", "Invoice",
     "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",
     "OutboxMessage", "Payment", "PaymentAttempt", "PaymentMethod", "Person", "Plan", "Price",
     "Product", "Quote", "QuoteLine", "QuoteSubject", "Refund", "RequestMessage",

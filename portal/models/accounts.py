@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, text
+from sqlalchemy import JSON, CheckConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import db
@@ -62,7 +62,10 @@ class Account(db.Model):
 
 
 class AccountBalance(db.Model):
-    """Money owed to the customer (M6): an append-only ledger, the balance is its sum."""
+    """Money owed to the customer (M6): an append-only ledger, the balance is its sum.
+
+    `payment_id` is the payment that was too much, `refund_id` the refund that failed.
+    """
 
     __tablename__ = "account_balance"
     id: Mapped[Id]
@@ -73,9 +76,21 @@ class AccountBalance(db.Model):
     reason: Mapped[Code]
     invoice_id: Mapped[int | None] = reference("invoice.id", index=False, nullable=True)
     credit_note_id: Mapped[int | None] = reference("credit_note.id", index=False, nullable=True)
+    payment_id: Mapped[int | None] = reference("payment.id", index=False, nullable=True)
+    refund_id: Mapped[int | None] = reference("refund.id", index=False, nullable=True)
     note: Mapped[LongText] = mapped_column(default="")
     __table_args__ = (
         one_of("reason", "overpayment", "credit_note", "used", "paid_back", "correction"),
+        CheckConstraint(
+            "CASE WHEN reason IN ('overpayment', 'credit_note') THEN amount_minor > 0"
+            " WHEN reason IN ('used', 'paid_back') THEN amount_minor < 0"
+            " ELSE amount_minor <> 0 END",
+            name="amount",
+        ),
+        # A refund that failed and a payment too much are owed once, whatever comes twice.
+        UniqueConstraint("payment_id"),
+        UniqueConstraint("refund_id"),
+        Index("ix_account_balance_invoice_id", "invoice_id"),
     )
 
 

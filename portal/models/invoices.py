@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import db
@@ -76,6 +76,14 @@ class Invoice(db.Model):
         CheckConstraint("gross_minor = net_minor + tax_minor", name="gross"),
         CheckConstraint("credited_minor BETWEEN 0 AND gross_minor", name="credited"),
         Index("ix_invoice_account_id_issued_on", "account_id", "issued_on", "id"),
+        # What may be overdue (M5).
+        Index(
+            "ix_invoice_open_due_on",
+            "due_on",
+            "id",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
         # An order is invoiced once (Q4).
         Index("uq_invoice_order_id", "order_id", unique=True),
     )

@@ -100,7 +100,11 @@ class Payment(db.Model):
 
 
 class PaymentAttempt(db.Model):
-    """One call that may move money: stored with its key before the call (M1)."""
+    """One call that may move money: stored with its key before the call (M1).
+
+    The attempts of one payment are tries of one charge: they share its `gateway_ref`. `on_session`:
+    somebody waits on screen, and may be asked to confirm with the bank.
+    """
 
     __tablename__ = "payment_attempt"
     id: Mapped[Id]
@@ -113,6 +117,7 @@ class PaymentAttempt(db.Model):
     action_url: Mapped[LongText] = mapped_column(default="")
     decline_code: Mapped[str | None] = mapped_column(String(60))
     advice_code: Mapped[str | None] = mapped_column(String(60))
+    on_session: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[Instant]
     settled_at: Mapped[OptionalInstant]
     __table_args__ = (
@@ -131,20 +136,34 @@ class PaymentAttempt(db.Model):
 
 
 class Refund(db.Model):
-    """Money given back for a credit note, to the original method (M6)."""
+    """Money given back for a credit note, to the original method: stored before the call (M6, M1).
+
+    `Payment.refunded_minor` counts it from here on, and not any more once it has failed.
+    """
 
     __tablename__ = "refund"
     id: Mapped[Id]
     payment_id: Mapped[int] = reference("payment.id")
-    credit_note_id: Mapped[int] = reference("credit_note.id", index=False)
+    credit_note_id: Mapped[int] = reference("credit_note.id")
     amount_minor: Mapped[Minor]
     currency: Mapped[Currency]
     idempotency_key: Mapped[str] = mapped_column(String(80), unique=True)
-    gateway_ref: Mapped[str | None] = mapped_column(String(120))
+    gateway_ref: Mapped[str | None] = mapped_column(String(120), unique=True)
     status: Mapped[Code]
+    failure_code: Mapped[str | None] = mapped_column(String(60))
     created_at: Mapped[Instant]
     settled_at: Mapped[OptionalInstant]
-    __table_args__ = (one_of("status", "reserved", "unknown", "pending", "succeeded", "failed"),)
+    __table_args__ = (
+        one_of("status", "reserved", "unknown", "pending", "succeeded", "failed"),
+        CheckConstraint("amount_minor > 0", name="amount"),
+        UniqueConstraint("payment_id", "credit_note_id"),
+        Index(
+            "ix_refund_unsettled",
+            "id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
 
 
 class GatewayEvent(db.Model):

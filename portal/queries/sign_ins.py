@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_first
-from portal.models import Account, Member, Person, SignInSession, StaffMember
+from portal.models import Account, DunningCase, Member, Person, SignInSession, StaffMember
 
 __all__ = ["AccountFacts", "SignedIn", "get_signed_in"]
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What every page needs to know of the current account."""
+    """What every page needs to know of the current account.
+
+    `owed_cases` invoices are owed (M5); `access_ends_on` is the earliest day on which access is
+    suspended for one of them, and it is already where `is_suspended`.
+    """
 
     id: int
     name: str
@@ -24,6 +28,9 @@ class AccountFacts:
     time_zone: str
     currency: str
     payment_terms: str
+    owed_cases: int = 0
+    access_ends_on: date | None = None
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,18 @@ _ACCOUNT_COUNT = (
     .scalar_subquery()
 )
 
+_OPEN_CASES = (
+    select(func.count(DunningCase.id))
+    # Written out, so that SQLite sees that the partial index of the open cases holds it.
+    .where(text("dunning_case.status = 'open'"), DunningCase.account_id == Account.id)
+    .correlate(Account)
+)
+_OWED = (
+    _OPEN_CASES.scalar_subquery(),
+    _OPEN_CASES.with_only_columns(func.min(DunningCase.suspends_on)).scalar_subquery(),
+    _OPEN_CASES.with_only_columns(func.count(DunningCase.suspended_at)).scalar_subquery(),
+)
+
 _SIGNED_IN = (
     select(
         SignInSession.id,
@@ -74,6 +93,7 @@ _SIGNED_IN = (
         _ACCOUNT_COUNT,
         StaffMember.id,
         StaffMember.role,
+        *_OWED,
     )
     .select_from(SignInSession)
     .join(Person, Person.id == SignInSession.person_id)
@@ -98,5 +118,7 @@ def get_signed_in(connection: Connection, token_hash: str, now: datetime) -> Sig
     row = fetch_first(connection, _SIGNED_IN, token_hash=token_hash, now=now)
     if row is None:
         return None
-    account = AccountFacts(*row[8:14]) if row[8] is not None else None
+    account = None
+    if row[8] is not None:
+        account = AccountFacts(*(*row[8:14], *row[17:19], row[19] > 0))
     return SignedIn(*(*row[0:5], account, *row[5:8], *row[14:17]))

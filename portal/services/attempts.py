@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.models import Payment, PaymentAttempt, PaymentMethod
 from portal.services.outbox import enqueue_job
 
-__all__ = ["GRACE", "reserve_attempt"]
+__all__ = ["GRACE", "reserve_attempt", "reserve_retry"]
 
 GRACE = timedelta(seconds=20)
 """How long a person's own request has to collect before the worker looks after the attempt."""
@@ -27,8 +28,12 @@ def reserve_attempt(
     order_id: int | None = None,
     invoice_id: int | None = None,
     after: timedelta = GRACE,
+    on_session: bool = False,
 ) -> PaymentAttempt:
-    """Store payment, attempt and key, and a job that finds out the truth whatever happens next."""
+    """Store payment, attempt and key, and a job that finds out the truth whatever happens next.
+
+    An order is always paid on session: somebody waits for it.
+    """
     payment = Payment(
         account_id=account_id,
         order_id=order_id,
@@ -42,12 +47,52 @@ def reserve_attempt(
     )
     session.add(payment)
     session.flush()
+    return _reserve(
+        session, payment, 1, None, key, on_session=on_session or order_id is not None, now=now,
+        after=after,
+    )  # fmt: skip
+
+
+def reserve_retry(
+    session: Session,
+    payment: Payment,
+    *,
+    method: PaymentMethod,
+    charge_ref: str,
+    key: str,
+    on_session: bool,
+    now: datetime,
+    after: timedelta,
+) -> PaymentAttempt:
+    """Store the next try of a charge that was declined: the same payment and charge, a new key."""
+    numbers = select(func.max(PaymentAttempt.number)).where(PaymentAttempt.payment_id == payment.id)
+    number = (session.scalar(numbers) or 0) + 1
+    payment.status, payment.settled_at, payment.method_id = "unresolved", None, method.id
+    return _reserve(
+        session, payment, number, charge_ref, key, on_session=on_session, now=now, after=after
+    )
+
+
+def _reserve(
+    session: Session,
+    payment: Payment,
+    number: int,
+    charge_ref: str | None,
+    key: str,
+    *,
+    on_session: bool,
+    now: datetime,
+    after: timedelta,
+) -> PaymentAttempt:
+    assert payment.method_id is not None
     attempt = PaymentAttempt(
         payment_id=payment.id,
-        number=1,
+        number=number,
         idempotency_key=key,
-        method_id=method.id,
+        method_id=payment.method_id,
+        gateway_ref=charge_ref,
         status="reserved",
+        on_session=on_session,
         created_at=now,
     )
     session.add(attempt)

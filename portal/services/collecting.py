@@ -27,23 +27,30 @@ from portal.payments.gateway import (
     GatewayRefused,
     GatewayUnknown,
     Patience,
+    RetryRequest,
 )
 from portal.services.payment_settlement import mark_unknown, settle_charge
 
 __all__ = [
-    "abandon_attempt", "collect_attempt", "list_unsettled", "refresh_attempt",
+    "abandon_attempt", "cancel_payment", "collect_attempt", "list_unsettled", "refresh_attempt",
 ]  # fmt: skip
 
 
 KEY_IN_USE = "idempotency_mismatch"
 """The port's refusal of a key that was used for another request."""
+_PASSING = frozenset({"gateway_key_refused", "gateway_not_configured"})
+"""Refusals that another day may change; after any other, trying the same again helps nobody."""
+_FINAL = frozenset({ChargeStatus.SUCCEEDED, ChargeStatus.PROCESSING, ChargeStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
+    """An attempt with its call: `retry` tries the charge again that an earlier attempt made."""
+
     status: str
     gateway_ref: str | None
     request: ChargeRequest
+    retry: RetryRequest | None
 
 
 def collect_attempt(
@@ -62,7 +69,7 @@ def collect_attempt(
     if stored.status not in (AttemptStatus.RESERVED, AttemptStatus.UNKNOWN):
         return True
     try:
-        outcome = gateway.charge(stored.request, patience)
+        outcome = _call(gateway, stored, patience)
     except GatewayUnknown:
         with transaction() as session:
             mark_unknown(session, attempt_id, now())
@@ -76,10 +83,35 @@ def collect_attempt(
         outcome = ChargeOutcome(
             ref=stored.gateway_ref or "", status=ChargeStatus.DECLINED,
             amount=stored.request.amount, decline_code=refusal.code,
+            may_retry=refusal.code in _PASSING,
         )  # fmt: skip
     with transaction() as session:
-        settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now())
+        settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now(), is_answer=True)
     return True
+
+
+def _call(gateway: Gateway, stored: _Stored, patience: Patience) -> ChargeOutcome:
+    """The stored call; asked again with the same key it has one effect (M1).
+
+    A charge that was collected meanwhile cannot be tried again: then its state is the answer.
+    """
+    retry = stored.retry
+    if retry is None:
+        return gateway.charge(stored.request, patience)
+    if stored.status == AttemptStatus.UNKNOWN:
+        # The provider forgets a key after a day; what the charge became it remembers.
+        present = gateway.get_charge(retry.charge_ref, patience)
+        if present.status in _FINAL:
+            return present
+    try:
+        return gateway.retry_charge(retry, patience)
+    except GatewayRefused as refusal:
+        if refusal.code == KEY_IN_USE:
+            raise
+        present = gateway.get_charge(retry.charge_ref, patience)
+        if present.status in _FINAL:
+            return present
+        raise
 
 
 def refresh_attempt(
@@ -95,11 +127,13 @@ def refresh_attempt(
     """Find out the truth of an attempt, whatever state it was left in; False if still unknown."""
     with transaction() as session:
         stored = _stored(session, attempt_id, public_url)
-    if stored.gateway_ref is None:
+    if stored.status in (AttemptStatus.RESERVED, AttemptStatus.UNKNOWN):
         return collect_attempt(
             transaction, gateway, attempt_id, catalogue=catalogue, public_url=public_url,
             patience=patience, now=now,
         )  # fmt: skip
+    if stored.gateway_ref is None:
+        return True  # refused before there was a charge
     try:
         outcome = gateway.get_charge(stored.gateway_ref, patience)
     except (GatewayUnknown, GatewayRefused):
@@ -130,8 +164,8 @@ def abandon_attempt(
     )  # fmt: skip
     with transaction() as session:
         stored = _stored(session, attempt_id, public_url)
-    if stored.status != AttemptStatus.REQUIRES_ACTION:
-        return known
+    if not known or stored.status != AttemptStatus.REQUIRES_ACTION:
+        return known  # whoever waits on screen waits for one call that hangs, never for two (M1)
     assert stored.gateway_ref is not None
     try:
         outcome = gateway.cancel_charge(
@@ -141,6 +175,51 @@ def abandon_attempt(
         return False
     with transaction() as session:
         settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now())
+    return True
+
+
+def cancel_payment(
+    transaction: Transaction,
+    gateway: Gateway,
+    payment_id: int,
+    *,
+    catalogue: Catalogue,
+    patience: Patience,
+    now: Callable[[], datetime],
+) -> bool:
+    """Cancel a declined charge at the provider, so that nobody collects it any more.
+
+    The provider's answer is the truth: money that came meanwhile is settled. False if the
+    provider did not answer.
+    """
+    with transaction() as session:
+        row = session.execute(
+            select(PaymentAttempt.id, PaymentAttempt.gateway_ref)
+            .join(Payment, Payment.id == PaymentAttempt.payment_id)
+            .where(
+                Payment.id == payment_id,
+                Payment.status == "failed",
+                PaymentAttempt.gateway_ref.is_not(None),
+            )
+            .order_by(PaymentAttempt.number.desc())
+        ).first()
+    if row is None:
+        return True
+    attempt_id, charge_ref = row
+    try:
+        outcome = gateway.cancel_charge(
+            str(charge_ref), f"pi:payment-{payment_id}:cancel", patience
+        )
+    except GatewayUnknown:
+        return False
+    except GatewayRefused:
+        return True  # there is nothing of it to be cancelled
+    with transaction() as session:
+        settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now())
+        if outcome.status is ChargeStatus.CANCELLED:
+            payment = session.get_one(Payment, payment_id)
+            if payment.status == "failed":
+                payment.status = "cancelled"
     return True
 
 
@@ -175,6 +254,11 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
         .where(PaymentAttempt.id == attempt_id)
     ).one()
     attempt, payment, method, account, order, invoice_number = row
+    return_url = ""
+    if payment.invoice_id is not None and attempt.on_session and invoice_number:
+        return_url = f"{public_url}/invoices/{invoice_number}/return"
+    elif order is not None:
+        return_url = f"{public_url}/orders/{order.id}/return"
     return _Stored(
         status=attempt.status,
         gateway_ref=attempt.gateway_ref,
@@ -185,7 +269,17 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
             amount=Money(payment.amount_minor, payment.currency),
             description=order.number if order is not None else invoice_number or "",
             reference=f"payment:{payment.id}",
-            off_session=order is None,
-            return_url=f"{public_url}/orders/{order.id}/return" if order is not None else "",
+            off_session=not attempt.on_session,
+            return_url=return_url,
+            first_asked_at=attempt.created_at,
         ),
+        retry=RetryRequest(
+            key=attempt.idempotency_key,
+            charge_ref=attempt.gateway_ref,
+            method_ref=method.gateway_ref,
+            off_session=not attempt.on_session,
+            return_url=return_url,
+        )
+        if attempt.gateway_ref is not None and attempt.number > 1
+        else None,
     )

@@ -28,7 +28,15 @@ from portal.models import (
 from portal.payments.gateway import ChargeOutcome, ChargeStatus
 from portal.services.audit import Actor, record
 from portal.services.carts import reopen_cart
+from portal.services.charge_failures import go_after, invoice_of, invoice_unpaid
+from portal.services.dunning import debit_accepted, money_came, money_taken_back
 from portal.services.granting import grant_order
+from portal.services.invoice_paying import (
+    keep_overpayment,
+    receive_payment,
+    restate_paid,
+    take_back_overpayment,
+)
 from portal.services.invoicing import issue_order_invoice
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_mail, open_desk_task
@@ -47,13 +55,21 @@ def settle_charge(
     *,
     catalogue: Catalogue,
     now: datetime,
+    is_answer: bool = False,
 ) -> None:
-    """Apply the provider's word on an attempt; the same or older news change nothing (M2)."""
+    """Apply the provider's word on an attempt; the same or older news change nothing (M2).
+
+    The attempts of a payment are tries of one charge, so that news of it are of its last try. But
+    a decline that is told while that try is still being made is the one before's: only the try's
+    own answer (`is_answer`) declines it.
+    """
     attempt, payment, account = _locked(session, attempt_id)
+    if _is_of_an_earlier_try(attempt, outcome, attempt_id if is_answer else None):
+        return
     if attempt.gateway_ref is None and outcome.ref:
         attempt.gateway_ref = outcome.ref
     if outcome.reversed and attempt.status == AttemptStatus.SUCCEEDED:
-        _reverse(session, payment, now)
+        _reverse(session, account, payment, catalogue, now)
         return
     status = next_attempt_status(attempt.status, outcome.status.value)
     if status is None:
@@ -81,16 +97,30 @@ def settle_charge(
         payment.status, payment.settled_at = "succeeded", now
         _settled(session, order, account, payment, catalogue, "paid", now)
         if outcome.reversed:  # the first news of the money is that it came and went (M4)
-            _reverse(session, payment, now)
+            _reverse(session, account, payment, catalogue, now)
     else:
         payment.status, payment.settled_at = "failed", now
         if order is not None:
-            _order_failed(session, order, account, payment, attempt, was, now)
+            _order_failed(session, order, account, payment, attempt, outcome, was, catalogue, now)
         else:
-            _invoice_unpaid(session, account, payment, attempt, now)
+            invoice_unpaid(session, account, payment, attempt, outcome, was, catalogue, now)
     if outcome.reversed and status is AttemptStatus.SUCCEEDED:
-        _reverse(session, payment, now)  # late news: it came, and was taken back since
+        # Late news: it came, and was taken back since.
+        _reverse(session, account, payment, catalogue, now)
     session.flush()
+
+
+def _is_of_an_earlier_try(
+    attempt: PaymentAttempt, outcome: ChargeOutcome, answered: int | None
+) -> bool:
+    """Whether news must not touch the last try; `answered` is the attempt whose own answer it is."""
+    if answered is not None:
+        return answered != attempt.id and outcome.status is not ChargeStatus.SUCCEEDED
+    return (
+        outcome.status is ChargeStatus.DECLINED
+        and attempt.number > 1
+        and attempt.status in (AttemptStatus.RESERVED, AttemptStatus.UNKNOWN)
+    )
 
 
 def mark_unknown(session: Session, attempt_id: int, now: datetime) -> None:
@@ -121,11 +151,18 @@ def _locked(session: Session, attempt_id: int) -> tuple[PaymentAttempt, Payment,
         .where(PaymentAttempt.id == attempt_id)
     ).one()
     account = lock_account(session, account_id)
+    told = session.get_one(PaymentAttempt, attempt_id)
+    # The tries of one payment share its charge: the latest is the one that is spoken of.
     attempt = session.scalars(
-        select(PaymentAttempt).where(PaymentAttempt.id == attempt_id).with_for_update()
+        select(PaymentAttempt)
+        .where(PaymentAttempt.payment_id == told.payment_id)
+        .order_by(PaymentAttempt.number.desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).one()
-    payment = session.get(Payment, attempt.payment_id)
-    assert payment is not None
+    payment = session.get_one(Payment, attempt.payment_id)
+    session.refresh(payment)
     return attempt, payment, account
 
 
@@ -144,14 +181,20 @@ def _grant(
         select(Invoice).where(Invoice.order_id == order.id).with_for_update()
     ).one_or_none()
     if invoice is not None:  # granted when the debit was accepted; now it is settled
-        if status == "paid" and invoice.status != "paid":
-            invoice.status, invoice.paid_at = "paid", now
-            invoice.paid_minor = invoice.gross_minor
-            _record_paid(session, invoice, now)
+        if status == "paid" and payment is not None:
+            payment.invoice_id = invoice.id
+            if receive_payment(session, invoice, payment, now):
+                _record_paid(session, invoice, now)
+            money_came(session, account, invoice, catalogue=catalogue, now=now)
+        elif payment is not None:
+            restate_paid(session, invoice, now)
+            debit_accepted(session, account, invoice, catalogue=catalogue, now=now)
         return
     if order.status in (OrderStatus.FAILED, OrderStatus.ABANDONED):
         if _was_ordered_again(session, order):
-            # The quote has one effect (Q4): this money is too much, people give it back.
+            # The quote has one effect (Q4): this money is too much, and owed to the customer.
+            if payment is not None and status == "paid":
+                keep_overpayment(session, payment, payment.amount_minor, now)
             open_desk_task(session, "paid_twice", dedupe_key=f"paid_twice:{order.id}",
                            details={"order": order.number}, now=now,
                            account_id=account.id)  # fmt: skip
@@ -208,13 +251,16 @@ def _settled(
     if order is not None:
         _grant(session, order, account, payment, catalogue, status, now)
         return
-    invoice = _invoice_of(session, payment)
-    if invoice is None or invoice.status == "paid":
+    invoice = invoice_of(session, payment)
+    if invoice is None:
         return
-    invoice.status = status
     if status == "paid":
-        invoice.paid_minor, invoice.paid_at = invoice.gross_minor, now
-        _record_paid(session, invoice, now)
+        if receive_payment(session, invoice, payment, now):
+            _record_paid(session, invoice, now)
+        money_came(session, account, invoice, catalogue=catalogue, now=now)
+    else:
+        restate_paid(session, invoice, now)  # pending, where it is not paid otherwise
+        debit_accepted(session, account, invoice, catalogue=catalogue, now=now)
 
 
 def _record_paid(session: Session, invoice: Invoice, now: datetime) -> None:
@@ -223,48 +269,23 @@ def _record_paid(session: Session, invoice: Invoice, now: datetime) -> None:
            new={"gross_minor": invoice.gross_minor, "currency": invoice.currency})  # fmt: skip
 
 
-def _invoice_of(session: Session, payment: Payment) -> Invoice | None:
-    if payment.invoice_id is None:
-        return None
-    return session.scalars(
-        select(Invoice).where(Invoice.id == payment.invoice_id).with_for_update()
-    ).one_or_none()
-
-
-def _invoice_unpaid(
-    session: Session, account: Account, payment: Payment, attempt: PaymentAttempt, now: datetime
-) -> None:
-    """A renewal that could not be collected: the invoice stays open and people are told (M5)."""
-    invoice = _invoice_of(session, payment)
-    if invoice is None or invoice.status == "paid":
-        return
-    invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
-    reason = {"code": attempt.decline_code or attempt.status, "advice": attempt.advice_code}
-    record(session, "invoice_payment_failed", actor=GATEWAY, now=now, account_id=account.id,
-           subject=invoice.number, new=reason)  # fmt: skip
-    enqueue_mail(session, "renewal_unpaid", recipient=account.billing_email, locale=account.locale,
-                 now=now, account_id=account.id, dedupe_key=f"renewal_unpaid:{attempt.id}",
-                 payload={"invoice_number": invoice.number, "currency": payment.currency,
-                          "gross_minor": payment.amount_minor,
-                          "reason": reason["code"]})  # fmt: skip
-    open_desk_task(session, "renewal_unpaid", dedupe_key=f"renewal_unpaid:{payment.id}",
-                   details={"invoice": invoice.number, **reason}, now=now,
-                   account_id=account.id)  # fmt: skip
-
-
 def _order_failed(
     session: Session,
     order: Order,
     account: Account,
     payment: Payment,
     attempt: PaymentAttempt,
+    outcome: ChargeOutcome,
     was: str,
+    catalogue: Catalogue,
     now: datetime,
 ) -> None:
     """Nothing is granted or lost: the quote is open again, with what was chosen (Q1)."""
     reason = {"code": attempt.decline_code or attempt.status, "advice": attempt.advice_code}
     if order.status in (OrderStatus.PAID, OrderStatus.DONE):
-        _debit_failed_later(session, order, account, now)
+        invoice = _debit_failed_later(session, order, account, now)
+        if invoice is not None and invoice.status == "open":
+            go_after(session, account, invoice, attempt, outcome, was, catalogue, now)
         return
     order.status = (
         OrderStatus.ABANDONED if attempt.status == AttemptStatus.CANCELLED else OrderStatus.FAILED
@@ -299,30 +320,38 @@ def _reopen_quote(session: Session, order: Order, now: datetime) -> None:
         checkout.changed_at = now
 
 
-def _debit_failed_later(session: Session, order: Order, account: Account, now: datetime) -> None:
+def _debit_failed_later(
+    session: Session, order: Order, account: Account, now: datetime
+) -> Invoice | None:
     """A debit that fails after it was accepted reopens the invoice (Q3, M4)."""
     invoice = session.scalars(
         select(Invoice).where(Invoice.order_id == order.id).with_for_update()
     ).one_or_none()
     if invoice is not None:
-        invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
+        restate_paid(session, invoice, now)
         open_desk_task(session, "debit_failed", dedupe_key=f"debit_failed:{invoice.id}",
                        details={"invoice": invoice.number, "order": order.number}, now=now,
                        account_id=account.id)  # fmt: skip
     record(session, "debit_failed", actor=GATEWAY, now=now, account_id=account.id,
            subject=order.number)  # fmt: skip
+    return invoice
 
 
-def _reverse(session: Session, payment: Payment, now: datetime) -> None:
+def _reverse(
+    session: Session, account: Account, payment: Payment, catalogue: Catalogue, now: datetime
+) -> None:
     if payment.status == "reversed":
         return
     payment.status = "reversed"
     invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
+    take_back_overpayment(session, payment, now)
     if invoice is not None:
-        invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
+        restate_paid(session, invoice, now)
     record(session, "payment_reversed", actor=GATEWAY, now=now, account_id=payment.account_id,
            subject=invoice.number if invoice else "")  # fmt: skip
     open_desk_task(session, "payment_reversed", dedupe_key=f"payment_reversed:{payment.id}",
                    details={"payment_id": payment.id, "invoice": invoice.number if invoice else ""},
                    now=now, account_id=payment.account_id)  # fmt: skip
     session.flush()
+    if invoice is not None:
+        money_taken_back(session, account, invoice, catalogue=catalogue, now=now)

@@ -54,12 +54,16 @@ def _told(step: Step, invoice: Issued | None) -> Iterator[_Told]:
         gross, currency = invoice.draft.gross_minor, step.payer.buyer.currency
         amount = f'{{"gross_minor": {gross}, "currency": "{currency}"}}'
         yield "invoice_issued", invoice.number, None, amount
+        if invoice.used_minor:
+            used = as_json({"amount_minor": invoice.used_minor, "currency": currency})
+            yield "balance_used", invoice.number, None, used
     if step.enters:
         yield from _entered(step)
 
 
 def _mails(step: Step, invoice: Issued, now: datetime) -> Iterator[tuple[Any, ...]]:
     payer = step.payer
+    from_balance = {"balance_minor": invoice.used_minor} if invoice.used_minor else {}
     payload = as_json(
         {
             "account_name": payer.name,
@@ -69,6 +73,7 @@ def _mails(step: Step, invoice: Issued, now: datetime) -> Iterator[tuple[Any, ..
             "gross_minor": invoice.draft.gross_minor,
             "due_on": invoice.due_on.isoformat(),
             "will_be_collected": invoice.collected,
+            **from_balance,
         }
     )
     for address in dict.fromkeys((payer.buyer.billing_email, *payer.recipients)):

@@ -11,8 +11,10 @@ from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.money import Money
 from portal.domain.periods import local_date
 from portal.models import DeskTask, Invoice, InvoiceLine, Job, Payment, PaymentAttempt
+from portal.services.balance_use import plan_uses, write_uses
 from portal.services.bulk_rows import as_json, insert_rows, take_ids
 from portal.services.invoicing import invoice_number
 from portal.services.numbering import take_numbers
@@ -50,14 +52,23 @@ _TASK = ("account_id", "kind", "dedupe_key", "details", "created_at")
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An invoice that was issued; `collected`: its charge is reserved."""
+    """An invoice that was issued; `collected`: the charge of its `rest_minor` is reserved.
+
+    `used_minor` of it was paid from the account's balance.
+    """
 
     id: int
     sequence: int
     number: str
     due_on: date
     draft: DraftInvoice
+    used_minor: int
     collected: bool
+
+    @property
+    def rest_minor(self) -> int:
+        """What is left to be paid."""
+        return self.draft.gross_minor - self.used_minor
 
 
 def issue_invoices(
@@ -65,7 +76,8 @@ def issue_invoices(
 ) -> dict[int, Issued]:
     """Issue what the steps drafted and reserve the charges; by subscription.
 
-    Dates and numbers are the vendor's (P3). An invoice of nothing is issued paid.
+    Dates and numbers are the vendor's (P3). The account's balance is used first (M6); an invoice
+    of which nothing is left to be paid is issued paid.
     """
     drafted = [(step, step.invoice) for step in steps if step.invoice is not None]
     if not drafted:
@@ -76,15 +88,21 @@ def issue_invoices(
     seller = as_json(seller_snapshot(vendor))
     later = issued_on + timedelta(days=catalogue.policy.invoice_due_days)
     ids = take_ids(connection, _INVOICES, len(drafted))
+    uses = plan_uses(connection, [
+        (step.payer.id, key, Money(draft.gross_minor, step.payer.buyer.currency))
+        for (step, draft), key in zip(drafted, ids, strict=True)
+    ])  # fmt: skip
     sequences = take_numbers(session, "invoice", issued_on.year, len(drafted))
     year = issued_on.year
     issued: dict[int, Issued] = {}
     for (step, draft), key, sequence in zip(drafted, ids, sequences, strict=True):
         payer = step.payer
-        collected = draft.gross_minor != 0 and not payer.by_transfer and bool(payer.method_id)
+        used = uses[key].used.minor if key in uses else 0
+        rest = draft.gross_minor - used
+        collected = rest != 0 and not payer.by_transfer and bool(payer.method_id)
         number = invoice_number(vendor.invoice_prefix, year, sequence)
         due_on = later if payer.by_transfer else issued_on
-        issued[step.subscription_id] = Issued(key, sequence, number, due_on, draft, collected)
+        issued[step.subscription_id] = Issued(key, sequence, number, due_on, draft, used, collected)
     insert_rows(
         connection, _INVOICES, _INVOICE,
         (_invoice(step, issued[step.subscription_id], issued_on, seller, now)
@@ -94,6 +112,7 @@ def issue_invoices(
         connection, _LINES, _LINE,
         (row for step, _draft in drafted for row in _lines(step, issued[step.subscription_id])),
     )  # fmt: skip
+    write_uses(connection, uses.values(), now)
     _reserve_charges(session, [(step.payer, issued[step.subscription_id]) for step, _ in drafted],
                      now)  # fmt: skip
     return issued
@@ -103,12 +122,12 @@ def _invoice(
     step: Step, invoice: Issued, issued_on: date, seller: str, now: datetime
 ) -> tuple[Any, ...]:
     draft, buyer = invoice.draft, step.payer.buyer
-    free = draft.gross_minor == 0
+    free = invoice.rest_minor == 0
     return (
         invoice.id, buyer.account_id, "invoice", issued_on.year, invoice.sequence, invoice.number,
         "renewal", step.subscription_id, now, issued_on, invoice.due_on, buyer.currency,
         draft.net_minor, draft.tax_minor, draft.gross_minor, draft.tax, buyer.locale, seller,
-        draft.buyer, buyer.payment_terms, "", "paid" if free else "open", 0, 0,
+        draft.buyer, buyer.payment_terms, "", "paid" if free else "open", invoice.used_minor, 0,
         now if free else None,
     )  # fmt: skip
 
@@ -135,7 +154,7 @@ def _reserve_charges(
     attempt_ids = take_ids(connection, _ATTEMPTS, len(charged))
     ids = list(zip(charged, payment_ids, attempt_ids, strict=True))
     insert_rows(connection, _PAYMENTS, _PAYMENT, (
-        (payment_id, payer.id, invoice.id, "automatic", invoice.draft.gross_minor, 0,
+        (payment_id, payer.id, invoice.id, "automatic", invoice.rest_minor, 0,
          payer.buyer.currency, "unresolved", payer.method_id, "", now)
         for (payer, invoice), payment_id, _ in ids
     ))  # fmt: skip
@@ -153,5 +172,5 @@ def _reserve_charges(
         (payer.id, "no_payment_method", f"no_method:{invoice.id}",
          as_json({"invoice": invoice.number}), now)
         for payer, invoice in invoices
-        if not invoice.collected and not payer.by_transfer and invoice.draft.gross_minor
+        if not invoice.collected and not payer.by_transfer and invoice.rest_minor
     ))  # fmt: skip

@@ -17,7 +17,12 @@ from portal.domain.labels import label_of
 from portal.domain.periods import local_date
 from portal.domain.pricing import decide_vendor_tax
 from portal.domain.renewal_invoices import plan_renewal_invoice
-from portal.domain.renewals import NextPeriod, is_invoiced_by, plan_next_period
+from portal.domain.renewals import (
+    NextPeriod,
+    is_invoiced_by,
+    plan_next_period,
+    plan_unpaid_end,
+)
 from portal.domain.tax import TaxDecision
 from portal.services.bulk_rows import as_json
 from portal.services.entitlements import Announcement, grants_of
@@ -86,6 +91,8 @@ class Planner:
     def plan(self, renewing: Renewing) -> Step | None:
         """The step that is due, None where nothing is; DomainError as `plan_next_period`."""
         state, payer = renewing.state, renewing.payer
+        if state.status == "suspended":
+            return self._end_unpaid(renewing)
         if not state.is_running or state.period is None:
             return None
         today = self.today(payer.buyer.time_zone)
@@ -112,6 +119,27 @@ class Planner:
             overhang=_overhang(plan) if enters else state.overhang,
             announcement=self._announcement(renewing, plan) if enters else None,
             differs=enters and _differs(renewing, plan),
+        )
+
+    def _end_unpaid(self, renewing: Renewing) -> Step | None:
+        """What is suspended on its renewal date ends, without another invoice (M5)."""
+        state, payer = renewing.state, renewing.payer
+        today = self.today(payer.buyer.time_zone)
+        if state.period is None or today < state.period.end:
+            return None
+        plan = plan_unpaid_end(state)
+        return Step(
+            subscription_id=state.subscription_id,
+            payer=payer,
+            renewing=renewing,
+            plan=plan,
+            opens=False,
+            enters=True,
+            late=today > plan.on,
+            invoice=None,
+            overhang=0,
+            announcement=self._announcement(renewing, plan),
+            differs=False,
         )
 
     def _draft(self, payer: Payer, plan: NextPeriod) -> DraftInvoice:

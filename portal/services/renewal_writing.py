@@ -16,6 +16,7 @@ from portal.db import among
 from portal.domain.catalogue import Catalogue
 from portal.models import BillingPeriod, Subscription, Term
 from portal.services.bulk_rows import insert_rows, take_ids, update_rows
+from portal.services.dunning_ending import close_ended_cases, credit_ahead
 from portal.services.entitlements import announce
 from portal.services.outbox import open_desk_task
 from portal.services.renewal_changes import apply_changes
@@ -41,6 +42,9 @@ def write_steps(
     if not steps:
         return
     terms = _open_terms(session, steps)
+    unpaid = [step for step in steps if step.renewing.state.status == "suspended"]
+    ahead = [x.renewing.following.id for x in unpaid if x.renewing.following is not None]
+    credit_ahead(session, ahead, catalogue=catalogue, now=now)
     _close(session, steps, now)
     apply_changes(session, [step for step in steps if step.enters], now)
     _keep_overhang(session, steps)
@@ -49,6 +53,7 @@ def write_steps(
     issued = issue_invoices(session, steps, catalogue=catalogue, now=now)
     _open(session, steps, terms, issued, now)
     write_events(session, steps, issued, now)
+    close_ended_cases(session, {x.payer.id for x in steps if x.plan.ends}, now=now)
 
 
 def _open_terms(session: Session, steps: Iterable[Step]) -> dict[int, int]:

@@ -130,7 +130,7 @@ def list_due(
     days: dict[str, date | None] = {}
     found = []
     for ends_on, _id, account_id, key, status, parked_at, time_zone, terms, following in rows:
-        if status != "active" or (parked_at is not None and parked_at > now - RETRY_PARKED):
+        if parked_at is not None and parked_at > now - RETRY_PARKED:
             continue
         if time_zone not in days:
             days[time_zone] = _today(now, time_zone)
@@ -138,7 +138,11 @@ def list_due(
         # One whose day cannot be told is parked when it is planned.
         if today is None or (
             today >= ends_on
-            or (following is None and is_invoiced_by(ends_on, today, notice_days, terms))
+            or (
+                status == "active"  # what is suspended is not invoiced any more: it ends (M5)
+                and following is None
+                and is_invoiced_by(ends_on, today, notice_days, terms)
+            )
         ):
             found.append(Due(account_id, key))
     return found, (rows[-1][0], rows[-1][1])

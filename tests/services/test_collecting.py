@@ -246,14 +246,23 @@ def test_Q1_giving_up_what_was_approved_meanwhile_is_granted(books: Session, par
     assert outcome_of(books, order.order_id) == GRANTED
 
 
+@pytest.mark.parametrize("call", ["get_charge", "cancel_charge"])
 @pytest.mark.parametrize("fault", Fault)
 def test_Q1_giving_up_while_the_provider_is_silent_changes_nothing(
-    books: Session, parts: Parts, gateway: DemoGateway, fault: Fault
-) -> None:
+    books: Session, parts: Parts, gateway: DemoGateway, monkeypatch: pytest.MonkeyPatch,
+    fault: Fault, call: str,
+) -> None:  # fmt: skip
     order = paying_with(THREE_D_SECURE, parts)
     collected(parts, order.attempt_id)
-    gateway.faults.extend([Fault.BEFORE, fault])
+    whole = getattr(gateway, call)
+
+    def lost(*what: object) -> object:
+        gateway.faults.append(fault)
+        return whole(*what)
+
+    monkeypatch.setattr(gateway, call, lost)
     assert not given_up(parts, order)
+    monkeypatch.undo()
     assert outcome_of(books, order.order_id).order == "requires_action"
     quote = books.get_one(Quote, books.get_one(Order, order.order_id).quote_id)
     assert quote.status == "accepted"

@@ -1321,6 +1321,14 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_invoice_open_due_on",
+        "invoice",
+        ["due_on", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    )
+    op.create_index(
         op.f("ix_invoice_subscription_id"), "invoice", ["subscription_id"], unique=False
     )
     op.create_index("uq_invoice_order_id", "invoice", ["order_id"], unique=True)
@@ -1624,6 +1632,60 @@ def upgrade() -> None:
     op.create_index(op.f("ix_credit_note_account_id"), "credit_note", ["account_id"], unique=False)
     op.create_index(op.f("ix_credit_note_invoice_id"), "credit_note", ["invoice_id"], unique=False)
     op.create_table(
+        "dunning_case",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("started_on", sa.Date(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("next_on", sa.Date(), nullable=True),
+        sa.Column("suspends_on", sa.Date(), nullable=False),
+        sa.Column("told_on", sa.Date(), nullable=True),
+        sa.Column("suspended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(length=60), nullable=False),
+        sa.Column("stopped_because", sa.String(length=60), nullable=True),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('open', 'recovered', 'ended')", name=op.f("ck_dunning_case_status")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_dunning_case_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"],
+            ["invoice.id"],
+            name=op.f("fk_dunning_case_invoice_id_invoice"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dunning_case")),
+    )
+    op.create_index(
+        "ix_dunning_case_due",
+        "dunning_case",
+        ["next_on", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    )
+    op.create_index(
+        "ix_dunning_case_open",
+        "dunning_case",
+        ["account_id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    )
+    op.create_index("uq_dunning_case_invoice_id", "dunning_case", ["invoice_id"], unique=True)
+    op.create_table(
         "invoice_line",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1777,50 +1839,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_seat_entry_item_id"), "seat_entry", ["item_id"], unique=False)
     op.create_table(
-        "account_balance",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.Column("reason", sa.String(length=40), nullable=False),
-        sa.Column(
-            "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
-        ),
-        sa.Column(
-            "credit_note_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
-        ),
-        sa.Column("note", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "reason IN ('overpayment', 'credit_note', 'used', 'paid_back', 'correction')",
-            name=op.f("ck_account_balance_reason"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_id"],
-            ["account.id"],
-            name=op.f("fk_account_balance_account_id_account"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["credit_note_id"],
-            ["credit_note.id"],
-            name=op.f("fk_account_balance_credit_note_id_credit_note"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["invoice_id"],
-            ["invoice.id"],
-            name=op.f("fk_account_balance_invoice_id_invoice"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_balance")),
-    )
-    op.create_index(
-        op.f("ix_account_balance_account_id"), "account_balance", ["account_id"], unique=False
-    )
-    op.create_table(
         "payment_attempt",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1836,6 +1854,7 @@ def upgrade() -> None:
         sa.Column("action_url", sa.Text(), nullable=False),
         sa.Column("decline_code", sa.String(length=60), nullable=True),
         sa.Column("advice_code", sa.String(length=60), nullable=True),
+        sa.Column("on_session", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -1877,12 +1896,14 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(length=80), nullable=False),
         sa.Column("gateway_ref", sa.String(length=120), nullable=True),
         sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("failure_code", sa.String(length=60), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "status IN ('reserved', 'unknown', 'pending', 'succeeded', 'failed')",
             name=op.f("ck_refund_status"),
         ),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_refund_amount")),
         sa.ForeignKeyConstraint(
             ["credit_note_id"],
             ["credit_note.id"],
@@ -1896,9 +1917,22 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint("gateway_ref", name=op.f("uq_refund_gateway_ref")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_refund_idempotency_key")),
+        sa.UniqueConstraint(
+            "payment_id", "credit_note_id", name=op.f("uq_refund_payment_id_credit_note_id")
+        ),
     )
+    op.create_index(op.f("ix_refund_credit_note_id"), "refund", ["credit_note_id"], unique=False)
     op.create_index(op.f("ix_refund_payment_id"), "refund", ["payment_id"], unique=False)
+    op.create_index(
+        "ix_refund_unsettled",
+        "refund",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
     op.create_table(
         "request_message",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1928,6 +1962,75 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_request_message_request_id"), "request_message", ["request_id"], unique=False
     )
+    op.create_table(
+        "account_balance",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column(
+            "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "credit_note_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("refund_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "CASE WHEN reason IN ('overpayment', 'credit_note') THEN amount_minor > 0 WHEN reason IN ('used', 'paid_back') THEN amount_minor < 0 ELSE amount_minor <> 0 END",
+            name=op.f("ck_account_balance_amount"),
+        ),
+        sa.CheckConstraint(
+            "reason IN ('overpayment', 'credit_note', 'used', 'paid_back', 'correction')",
+            name=op.f("ck_account_balance_reason"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_account_balance_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_note_id"],
+            ["credit_note.id"],
+            name=op.f("fk_account_balance_credit_note_id_credit_note"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"],
+            ["invoice.id"],
+            name=op.f("fk_account_balance_invoice_id_invoice"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"],
+            ["payment.id"],
+            name=op.f("fk_account_balance_payment_id_payment"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["refund_id"],
+            ["refund.id"],
+            name=op.f("fk_account_balance_refund_id_refund"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_balance")),
+        sa.UniqueConstraint("payment_id", name=op.f("uq_account_balance_payment_id")),
+        sa.UniqueConstraint("refund_id", name=op.f("uq_account_balance_refund_id")),
+    )
+    op.create_index(
+        op.f("ix_account_balance_account_id"), "account_balance", ["account_id"], unique=False
+    )
+    op.create_index(
+        "ix_account_balance_invoice_id", "account_balance", ["invoice_id"], unique=False
+    )
     # ### end Alembic commands ###
     dialect = op.get_context().dialect.name
     for table in APPEND_ONLY:
@@ -1937,13 +2040,14 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("account_balance")
     op.drop_table("request_message")
     op.drop_table("refund")
     op.drop_table("payment_attempt")
-    op.drop_table("account_balance")
     op.drop_table("seat_entry")
     op.drop_table("payment")
     op.drop_table("invoice_line")
+    op.drop_table("dunning_case")
     op.drop_table("credit_note")
     op.drop_table("credit_entry")
     op.drop_table("change_request")

@@ -1,0 +1,1 @@
+"""What is owed, and paying it on screen."""
