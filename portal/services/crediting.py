@@ -15,10 +15,13 @@ from portal.domain.crediting import Credited, CreditPlan, InvoicedLine, plan_cre
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
 from portal.domain.periods import local_date
-from portal.models import AccountBalance, CreditNote, Invoice, InvoiceLine, Payment
+from portal.domain.refunds import RefundPlan
+from portal.models import Account, CreditNote, Invoice, InvoiceLine, Payment
 from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
+from portal.services.outbox import enqueue_mail
+from portal.services.refunding import give_back
 
 __all__ = ["credit_invoice", "credit_note_number"]
 
@@ -43,12 +46,12 @@ def credit_invoice(
 ) -> CreditNote:
     """Issue a credit note for `amounts` (net minor units by line), or for all that is left.
 
-    Takes the account's lock. What was paid beyond the rest is owed to the customer from now on
-    (M6). `reason` is a code of portal.documents.credit_note_words, or text in the invoice's
+    Takes the account's lock. The note reduces what is still to be paid; what was paid beyond that
+    goes back to the original method, else to the account's balance (M6). `reason` is a code of portal.documents.credit_note_words, or text in the invoice's
     language. DomainError as `plan_credit`, and `invoice_being_collected` while a payment of the
     invoice is on its way: its outcome decides what was paid.
     """
-    lock_account(session, invoice.account_id)
+    account = lock_account(session, invoice.account_id)
     session.refresh(invoice)
     if _is_being_collected(session, invoice):
         raise DomainError("invoice_being_collected", number=invoice.number)
@@ -59,11 +62,12 @@ def credit_invoice(
     ).all()
     plan = _plan(session, invoice, lines, amounts)
     note = _issue(session, invoice, lines, plan, reason, catalogue, actor, now)
-    _settle(session, invoice, note, plan, now)
+    money = _settle(session, invoice, note, plan, now)
     record(session, "credit_note_issued", actor=actor, now=now, account_id=invoice.account_id,
            subject=note.number,
            new={"invoice": invoice.number, "gross_minor": note.gross_minor,
                 "currency": note.currency})  # fmt: skip
+    _tell(session, account, invoice, note, money, now)
     session.flush()
     return note
 
@@ -180,22 +184,35 @@ def _iso(day: date | None) -> str | None:
 
 def _settle(
     session: Session, invoice: Invoice, note: CreditNote, plan: CreditPlan, now: datetime
-) -> None:
+) -> RefundPlan:
     """What the note makes of the invoice's open amount, and of what was paid too much by it."""
     invoice.credited_minor += note.gross_minor
     if invoice.status == "open" and plan.completes:
         invoice.status = "credited"
     elif invoice.status == "open" and plan.settles:
         invoice.status, invoice.paid_at = "paid", now
-    if not plan.to_balance.is_zero:
-        session.add(
-            AccountBalance(
-                account_id=invoice.account_id,
-                at=now,
-                amount_minor=plan.to_balance.minor,
-                currency=invoice.currency,
-                reason="credit_note",
-                invoice_id=invoice.id,
-                credit_note_id=note.id,
-            )
-        )
+    return give_back(session, invoice, note, plan.owed, now)
+
+
+def _tell(
+    session: Session,
+    account: Account,
+    invoice: Invoice,
+    note: CreditNote,
+    money: RefundPlan,
+    now: datetime,
+) -> None:
+    """The note travels to everybody who gets invoices, with where its money goes."""
+    payload = {
+        "account_name": account.name,
+        "invoice_number": invoice.number,
+        "credit_note_number": note.number,
+        "currency": note.currency,
+        "gross_minor": note.gross_minor,
+        "refund_minor": sum(step.amount.minor for step in money.refunds),
+        "balance_minor": money.to_balance.minor,
+    }
+    for recipient in dict.fromkeys([account.billing_email, *account.invoice_recipients]):
+        enqueue_mail(session, "credit_note", recipient=recipient, locale=account.locale,
+                     payload=payload, now=now, account_id=account.id,
+                     dedupe_key=f"credit_note:{note.id}:{recipient}")  # fmt: skip

@@ -35,6 +35,7 @@ from tests.support.buying import (
     plan_item,
 )
 from tests.support.client import PortalClient
+from tests.support.ledger import the_books_agree
 
 LANGUAGES = ["en", "nl", "fr", "it", "de"]
 SUMS = [Money(minor, "EUR") for minor in (7912, 1662, 9574)]
@@ -131,6 +132,8 @@ def test_three_seats_from_the_licences_page_to_the_receipt(
         select(Entitlement.grants).where(Entitlement.subscription_id == item.subscription_id)
     ).one()
     assert [x["seats"] for x in grants["items"] if x["plan"]] == [15]
+    with app.app_context():
+        the_books_agree(mailbox)
 
 
 def test_the_pages_differ_from_language_to_language(client: PortalClient) -> None:

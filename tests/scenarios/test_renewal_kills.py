@@ -37,6 +37,7 @@ from portal.parts import Parts
 from portal.queries.subscriptions import read_states, select_states
 from tests.conftest import NOW, Database
 from tests.support.bulk_renewals import RenewingCustomers
+from tests.support.ledger import the_books_agree
 from tests.support.soak import count_of
 
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("app_context")]
@@ -97,6 +98,7 @@ def test_P3_a_killed_worker_loses_and_doubles_nothing(
         while not _run(database, chance.uniform(0.0, LONGEST) if killed < kills else None):
             killed += 1
         _check(ids, before)
+        the_books_agree(parts)
 
 
 def _check(ids: list[int], before: dict[int, SubscriptionState]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.clock import clock
 from portal.db import transaction
 from portal.domain.errors import DomainError
-from portal.models import AccountBalance, AuditEvent, CreditNote, InvoiceLine, Payment
+from portal.models import AccountBalance, AuditEvent, CreditNote, InvoiceLine, Payment, Refund
 from portal.parts import Parts
 from portal.services.audit import SYSTEM
 from portal.services.crediting import credit_invoice
@@ -58,17 +58,19 @@ def test_I2_numbers_are_a_series_of_their_own_without_gaps(parts: Parts, books: 
     assert numbers == ["KAN-CN-2026-00001", "KAN-CN-2026-00002"]
 
 
-def test_M6_a_paid_invoice_stays_paid_and_the_money_is_owed(parts: Parts, books: Session) -> None:
+def test_M6_a_paid_invoice_stays_paid_and_the_money_goes_back(parts: Parts, books: Session) -> None:
     note = books.get_one(CreditNote, credited(parts, amounts={1: 10_000}))
     invoice = an_invoice(books)
     assert note.gross_minor == 12_100
     assert (invoice.status, invoice.credited_minor) == ("paid", 12_100)
-    entry = books.scalars(select(AccountBalance)).one()
-    assert (entry.amount_minor, entry.credit_note_id) == (12_100, note.id)
+    refund = books.scalars(select(Refund)).one()
+    assert (refund.amount_minor, refund.credit_note_id) == (12_100, note.id)
+    assert refund.status == "reserved"  # stored before any call (M1)
     credited(parts)  # the rest
     books.expire_all()
-    owed = books.scalar(select(func.sum(AccountBalance.amount_minor)))
-    assert owed == an_invoice(books).gross_minor
+    back = books.scalar(select(func.sum(Refund.amount_minor)))
+    assert back == an_invoice(books).gross_minor
+    assert books.scalars(select(AccountBalance)).all() == []
     with pytest.raises(DomainError, match="nothing_to_credit"):
         credited(parts)
 
@@ -80,7 +82,7 @@ def test_M6_a_part_that_covers_what_was_open_settles_the_invoice(
     credited(parts, paid=gross - 100, amounts={1: 1_000})
     books.expire_all()
     assert an_invoice(books).status == "paid"
-    assert books.scalars(select(AccountBalance.amount_minor)).one() == 1_110
+    assert books.scalars(select(Refund.amount_minor)).one() == 1_110
 
 
 def test_I2_a_partly_credited_line_does_not_pretend_a_formula(parts: Parts, books: Session) -> None:

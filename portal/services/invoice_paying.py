@@ -1,0 +1,137 @@
+"""What of an invoice is paid: always the sum of its payments and of the balance used on it.
+
+It is worked out anew from those rows, so it does not matter which news of a payment comes first,
+or twice (M2). What is more than the invoice asks for is owed to the customer (M6).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.models import AccountBalance, Invoice, Payment
+from portal.services.audit import Actor, record
+from portal.services.balances import get_balance
+
+__all__ = ["keep_overpayment", "receive_payment", "restate_paid", "take_back_overpayment"]
+
+_GATEWAY = Actor("gateway", "")
+
+
+def receive_payment(session: Session, invoice: Invoice, payment: Payment, now: datetime) -> bool:
+    """Count a payment that has succeeded; whether the invoice was paid by it just now.
+
+    The account is locked. What the invoice does not need goes to the account's balance.
+    """
+    session.flush()
+    before = invoice.status
+    others = _sum_of_payments(session, invoice.id, but=payment.id)
+    needed = max(
+        invoice.gross_minor - invoice.credited_minor - others - _balance_used(session, invoice.id),
+        0,
+    )
+    if payment.amount_minor > needed:
+        keep_overpayment(session, payment, payment.amount_minor - needed, now, invoice=invoice)
+    restate_paid(session, invoice, now)
+    return invoice.status == "paid" and before != "paid"
+
+
+def restate_paid(session: Session, invoice: Invoice, now: datetime) -> None:
+    """Bring `paid_minor` and the status in line with the payments, after one came or went.
+
+    A debit that was accepted keeps the invoice `pending`. An invoice that was credited in full or
+    written off stays so.
+    """
+    session.flush()
+    invoice.paid_minor = _sum_of_payments(session, invoice.id) + _balance_used(session, invoice.id)
+    if invoice.status in ("credited", "written_off"):
+        return
+    if invoice.paid_minor + invoice.credited_minor >= invoice.gross_minor:
+        if invoice.status != "paid":
+            invoice.status, invoice.paid_at = "paid", now
+    else:
+        waits = session.scalars(
+            select(Payment.id).where(Payment.invoice_id == invoice.id, Payment.status == "pending")
+        ).first()
+        invoice.status, invoice.paid_at = "open" if waits is None else "pending", None
+    session.flush()
+
+
+def keep_overpayment(
+    session: Session,
+    payment: Payment,
+    amount_minor: int,
+    now: datetime,
+    *,
+    invoice: Invoice | None = None,
+) -> None:
+    """Owe the customer what it paid too much, once a payment; the next invoice uses it."""
+    known = select(AccountBalance.id).where(AccountBalance.payment_id == payment.id)
+    if session.scalars(known).first() is not None:
+        return
+    session.add(
+        AccountBalance(
+            account_id=payment.account_id,
+            at=now,
+            amount_minor=amount_minor,
+            currency=payment.currency,
+            reason="overpayment",
+            invoice_id=invoice.id if invoice is not None else None,
+            payment_id=payment.id,
+        )
+    )
+    record(session, "overpayment_kept", actor=_GATEWAY, now=now, account_id=payment.account_id,
+           subject=invoice.number if invoice is not None else "",
+           new={"amount_minor": amount_minor, "currency": payment.currency})  # fmt: skip
+    session.flush()
+
+
+def take_back_overpayment(session: Session, payment: Payment, now: datetime) -> None:
+    """The bank took a payment back: what it had left on the balance is not owed any more.
+
+    Never more than is still there: what was used of it meanwhile is for people to ask for.
+    """
+    kept = session.scalars(
+        select(AccountBalance).where(AccountBalance.payment_id == payment.id)
+    ).one_or_none()
+    if kept is None:
+        return
+    amount = min(kept.amount_minor, get_balance(session, payment.account_id))
+    if amount > 0:
+        session.add(
+            AccountBalance(
+                account_id=payment.account_id,
+                at=now,
+                amount_minor=-amount,
+                currency=payment.currency,
+                reason="correction",
+                note=f"payment:{payment.id}",
+            )
+        )
+        session.flush()
+
+
+def _sum_of_payments(session: Session, invoice_id: int, *, but: int = 0) -> int:
+    """What arrived for the invoice, without what was too much of it."""
+    paid = session.scalar(
+        select(func.coalesce(func.sum(Payment.amount_minor), 0)).where(
+            Payment.invoice_id == invoice_id, Payment.status == "succeeded", Payment.id != but
+        )
+    )
+    kept = session.scalar(
+        select(func.coalesce(func.sum(AccountBalance.amount_minor), 0))
+        .join(Payment, Payment.id == AccountBalance.payment_id)
+        .where(Payment.invoice_id == invoice_id, Payment.status == "succeeded", Payment.id != but)
+    )
+    return int(paid or 0) - int(kept or 0)
+
+
+def _balance_used(session: Session, invoice_id: int) -> int:
+    used = session.scalar(
+        select(func.coalesce(func.sum(AccountBalance.amount_minor), 0)).where(
+            AccountBalance.invoice_id == invoice_id, AccountBalance.reason == "used"
+        )
+    )
+    return -int(used or 0)
