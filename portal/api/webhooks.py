@@ -30,8 +30,15 @@ def demo() -> ResponseReturnValue:
     return _receive("demo")
 
 
+@blueprint.post("/stripe")
+def stripe() -> ResponseReturnValue:
+    """Events of Stripe; 404 where the portal does not collect with it."""
+    return _receive("stripe")
+
+
 # Everyone may send; portal.web.access reads this (api and web do not import one another).
 demo.portal_access = "public"  # type: ignore[attr-defined]
+stripe.portal_access = "public"  # type: ignore[attr-defined]
 
 
 def _receive(provider: str) -> ResponseReturnValue:

@@ -1,10 +1,40 @@
-"""Which payment methods are taken (M3)."""
+"""Which payment methods are taken, and how long one is needed (M3)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
-__all__ = ["expires_before", "refusal_of"]
+from portal.domain.subscriptions import SubscriptionState
+
+__all__ = [
+    "MethodNeed", "NeedKind", "expires_before", "plan_method_needs", "refusal_of",
+    "renewal_beyond_expiry",
+]  # fmt: skip
+
+
+class NeedKind(StrEnum):
+    """What would be charged with a method that somebody wants to remove."""
+
+    RENEWAL = "renewal"
+    INVOICE = "invoice"
+    ORDER = "order"
+    TOP_UP = "top_up"
+
+
+@dataclass(frozen=True, slots=True)
+class MethodNeed:
+    """One reason to keep the method. `name`: the product's key, the invoice's or order's number.
+
+    `on` is a renewal's date; `ref` the id of a subscription or an order, for its page.
+    """
+
+    kind: NeedKind
+    name: str = ""
+    on: date | None = None
+    ref: int | None = None
 
 
 def expires_before(year: int | None, month: int | None, on: date) -> bool:
@@ -28,3 +58,37 @@ def refusal_of(funding: str, year: int | None, month: int | None, today: date) -
     if expires_before(year, month, today):
         return "expired_card"
     return None
+
+
+def renewal_beyond_expiry(
+    year: int | None, month: int | None, states: Iterable[SubscriptionState]
+) -> date | None:
+    """The first coming renewal that would be charged to a card which has expired by then."""
+    renewals = (on for state in states if (on := _charged_on(state)) is not None)
+    return min((on for on in renewals if expires_before(year, month, on)), default=None)
+
+
+def plan_method_needs(
+    states: Iterable[SubscriptionState], owed: Iterable[MethodNeed]
+) -> tuple[MethodNeed, ...]:
+    """Everything for which the account's only method is still needed; empty: it may go.
+
+    `owed` is what is open already: invoices, orders being paid, an automatic top-up.
+    """
+    renewals = [
+        MethodNeed(NeedKind.RENEWAL, state.product_key, on, state.subscription_id)
+        for state in states
+        if (on := _charged_on(state)) is not None
+    ]
+    return (*sorted(renewals, key=lambda need: (need.on or date.max, need.name)), *owed)
+
+
+def _charged_on(state: SubscriptionState) -> date | None:
+    """When a subscription next charges: not a trial, a free one, nor one that ends by then."""
+    if not state.is_running or state.period is None:
+        return None
+    renewal = state.period.end
+    if state.ends_on is not None and state.ends_on <= renewal:
+        return None
+    prices = (item.unit_price for item in state.items if item.quantity)
+    return renewal if any(price is not None and price.minor > 0 for price in prices) else None

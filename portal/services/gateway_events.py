@@ -15,17 +15,28 @@ from portal.domain.errors import DomainError
 from portal.models import GatewayEvent, MethodSetup, PaymentAttempt
 from portal.payments.gateway import (
     ChargeOutcome,
+    EventRefused,
     Gateway,
     GatewayEventNotice,
     GatewayRefused,
+    GatewayUnknown,
     Patience,
+    RefundOutcome,
     SetupOutcome,
 )
+from portal.services.method_refreshing import MethodMoved, note_method, settle_method
 from portal.services.method_setup import settle_method_setup
+from portal.services.refunding import find_refund, settle_refund
 
 __all__ = ["receive_event"]
 
 Effect = Callable[[Session], str]
+
+# The provider waits for the answer and sends again: a page's patience, so that its slowness never
+# takes our web processes.
+_PATIENCE = Patience.ON_SCREEN
+_LONGEST_ID, _LONGEST_TYPE = 120, 80
+_TRIES = 5
 
 
 class _TakenBefore(Exception):
@@ -49,15 +60,32 @@ def receive_event(
     the state could not be read: nothing is stored, the provider sends the event again.
     """
     notice = gateway.read_event(body, headers, int(now.timestamp()))
+    if not _is_storable(notice):
+        raise EventRefused("payload_malformed")
+    for _ in range(_TRIES):
+        try:
+            return _take(notice, gateway, transaction, catalogue, now)
+        except MethodMoved:
+            continue  # the answer may be older than what was written meanwhile: ask again
+    raise GatewayUnknown("the method changes too fast")
+
+
+def _take(
+    notice: GatewayEventNotice,
+    gateway: Gateway,
+    transaction: Transaction,
+    catalogue: Catalogue,
+    now: datetime,
+) -> str:
     with transaction() as session:
         if _is_known(session, notice):
             return "duplicate"
-    effect = _effect(notice, gateway, catalogue, now)
+    effect = _effect(notice, gateway, transaction, catalogue, now)
     try:
         with transaction() as session:
             event = GatewayEvent(
                 event_id=notice.event_id,
-                type=notice.type,
+                type=notice.type[:_LONGEST_TYPE],
                 payload=dict(notice.payload),
                 received_at=now,
                 outcome="ignored",
@@ -73,22 +101,49 @@ def receive_event(
     return outcome
 
 
+def _is_storable(notice: GatewayEventNotice) -> bool:
+    """Whether both databases take the id and the type as they are."""
+    return (
+        0 < len(notice.event_id) <= _LONGEST_ID
+        and notice.event_id.isascii()
+        and notice.event_id.isprintable()
+        and notice.type.isascii()
+        and notice.type.isprintable()
+    )
+
+
 def _is_known(session: Session, notice: GatewayEventNotice) -> bool:
     query = select(GatewayEvent.id).where(GatewayEvent.event_id == notice.event_id)
     return session.scalar(query) is not None
 
 
 def _effect(
-    notice: GatewayEventNotice, gateway: Gateway, catalogue: Catalogue, now: datetime
+    notice: GatewayEventNotice,
+    gateway: Gateway,
+    transaction: Transaction,
+    catalogue: Catalogue,
+    now: datetime,
 ) -> Effect:
     """What the event does once it is stored; the state is read before, outside a transaction."""
     try:
         if notice.about == "charge":
-            charge = gateway.get_charge(notice.ref, Patience.BACKGROUND)
+            charge = gateway.get_charge(notice.ref, _PATIENCE)
             return lambda session: _settle_charge(session, charge, catalogue, now)
         if notice.about == "setup":
-            setup = gateway.get_setup(notice.ref, Patience.BACKGROUND)
+            setup = gateway.get_setup(notice.ref, _PATIENCE)
             return lambda session: _settle_setup(session, setup, now)
+        if notice.about == "refund":
+            refund = gateway.get_refund(notice.ref, _PATIENCE)
+            return lambda session: _settle_refund(session, refund, now)
+        if notice.about == "method":
+            with transaction() as session:
+                known = note_method(session, notice.ref)
+            facts = gateway.get_method(notice.ref, _PATIENCE) if known is not None else None
+            return lambda session: (
+                "applied"
+                if settle_method(session, notice.ref, known, facts, now)
+                else "unknown_object"
+            )
     except GatewayRefused:
         return lambda session: "unknown_object"
     return lambda session: "ignored"
@@ -118,6 +173,14 @@ def _settle_charge(
     if attempt_id is None:
         return "unknown_object"
     settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now)
+    return "applied"
+
+
+def _settle_refund(session: Session, outcome: RefundOutcome, now: datetime) -> str:
+    refund_id = find_refund(session, outcome)
+    if refund_id is None:
+        return "unknown_object"
+    settle_refund(session, refund_id, outcome, now)
     return "applied"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from portal.db import Transaction
 from portal.domain.errors import DomainError
 from portal.domain.payment_methods import refusal_of
 from portal.domain.periods import local_date
-from portal.models import Account, Invoice, MethodSetup, Payment, PaymentMethod, Person
+from portal.models import Account, MethodSetup, PaymentMethod, Person
 from portal.payments.gateway import (
     Customer,
     Gateway,
@@ -30,9 +30,10 @@ from portal.payments.gateway import (
     SetupRequest,
     SetupStatus,
 )
-from portal.services.attempts import reserve_attempt
 from portal.services.audit import Actor, record
+from portal.services.invoice_charges import retry_with_method
 from portal.services.locks import lock_account
+from portal.services.method_detaching import detach_later, retire_method, shown_of
 from portal.services.outbox import enqueue_job
 
 __all__ = [
@@ -96,6 +97,7 @@ def open_method_setup(
         account = session.get_one(Account, setup.account_id)
         person = session.get_one(Person, setup.person_id)
         key, locale, account_id = setup.idempotency_key, person.locale, account.id
+        currency = account.currency
         customer_ref = account.gateway_customer
         kinds = (MethodKind.CARD, MethodKind.SEPA_DEBIT)[: 2 if account.currency == "EUR" else 1]
         customer = Customer(f"cust:{account.id}", account.company_name, account.billing_email)
@@ -115,6 +117,7 @@ def open_method_setup(
                 cancel_url=addresses.cancelled,
                 locale=locale,
                 kinds=kinds,
+                currency=currency,
             ),
             patience,
         )
@@ -160,8 +163,10 @@ def settle_method_setup(
     """Take over what the provider says of a visit; twice, late or in any order (M2).
 
     A completed one whose method is neither prepaid nor expired gives the account its new default
-    method, and only then is the old one removed (M3). What is refused or replaced is detached at
-    the provider by a job. DomainError `setup_not_ours` where customer or reference differ.
+    method, and only then is the old one removed (M3); of several visits that were completed the
+    one begun last counts, in whatever order the news of them comes. What is refused or replaced
+    is detached at the provider by a job. DomainError `setup_not_ours` where customer or reference
+    differ.
     """
     setup = session.get_one(MethodSetup, setup_id)
     account = lock_account(session, setup.account_id)
@@ -191,9 +196,13 @@ def _take_method(
 ) -> None:
     today = local_date(now, account.time_zone)
     refusal = refusal_of(facts.funding, facts.expires_year, facts.expires_month, today)
+    if account.payment_terms != "automatic":
+        refusal = "method_not_for_bank_transfer"  # the vendor changed it while the page was open
+    elif refusal is None and _is_overtaken(session, setup):
+        refusal = "setup_overtaken"
     if refusal is not None:
         _close(setup, "refused", now, refusal=refusal)
-        _detach_later(session, facts.ref, now)
+        detach_later(session, facts.ref, now)
         return
     old = session.scalars(
         select(PaymentMethod).where(
@@ -203,10 +212,7 @@ def _take_method(
         )
     ).one_or_none()
     if old is not None:
-        old.is_default = False
-        old.removed_at = now
-        _detach_later(session, old.gateway_ref, now)
-        session.flush()  # the database lets only one default stand
+        retire_method(session, old, now)
     method = PaymentMethod(
         account_id=account.id,
         kind=facts.kind.value,
@@ -232,49 +238,29 @@ def _take_method(
         now=now,
         account_id=account.id,
         subject=method.brand,
-        old=_shown(old) if old is not None else None,
-        new=_shown(method),
+        old=shown_of(old) if old is not None else None,
+        new=shown_of(method),
     )
-    _collect_again(session, account, method, now)
+    # It may have been detached or renewed since, by news that came before it was known here.
+    enqueue_job(
+        session,
+        "refresh_method",
+        {"method_ref": method.gateway_ref},
+        run_at=now,
+        now=now,
+        dedupe_key=f"refresh_method:{method.id}",
+    )
+    retry_with_method(session, account, method, now)  # what is owed, at once (M5)
 
 
-def _collect_again(
-    session: Session, account: Account, method: PaymentMethod, now: datetime
-) -> None:
-    """Each open invoice whose last payment failed gets one attempt with the new method (M5)."""
-    if account.payment_terms != "automatic":
-        return
-    invoices = session.scalars(
-        select(Invoice)
-        .where(Invoice.account_id == account.id, Invoice.status == "open")
-        .order_by(Invoice.id)
-        .with_for_update()
-    ).all()
-    statuses: dict[int, list[str]] = {invoice.id: [] for invoice in invoices}
-    for invoice_id, status in session.execute(
-        select(Invoice.id, Payment.status)
-        .join(Payment, Payment.invoice_id == Invoice.id)
-        .where(Invoice.id.in_(statuses))
-        .order_by(Payment.id)
-    ):
-        statuses[invoice_id].append(status)
-    for invoice in invoices:
-        past = statuses[invoice.id]
-        amount_minor = invoice.gross_minor - invoice.credited_minor - invoice.paid_minor
-        under_way = "unresolved" in past or "pending" in past
-        if not past or past[-1] != "failed" or under_way or amount_minor <= 0:
-            continue
-        reserve_attempt(
-            session,
-            account_id=account.id,
-            invoice_id=invoice.id,
-            method=method,
-            amount_minor=amount_minor,
-            currency=invoice.currency,
-            key=f"pi:invoice-{invoice.id}:{len(past) + 1}",
-            now=now,
-            after=timedelta(),
-        )
+def _is_overtaken(session: Session, setup: MethodSetup) -> bool:
+    """Whether a visit that was begun later has given the account its method already."""
+    query = select(MethodSetup.id).where(
+        MethodSetup.account_id == setup.account_id,
+        MethodSetup.id > setup.id,
+        MethodSetup.status == "completed",
+    )
+    return session.scalars(query.limit(1)).first() is not None
 
 
 def _locked(session: Session, setup_id: int) -> MethodSetup:
@@ -287,19 +273,3 @@ def _close(setup: MethodSetup, status: str, now: datetime, refusal: str | None =
     setup.status = status
     setup.refusal = refusal[:40] if refusal is not None else None
     setup.settled_at = now
-
-
-def _detach_later(session: Session, method_ref: str, now: datetime) -> None:
-    # A replaced method may still be collecting an order: the job waits for that to end.
-    enqueue_job(
-        session,
-        "detach_method",
-        {"method_ref": method_ref},
-        run_at=now,
-        now=now,
-        dedupe_key=f"detach_method:{method_ref}",
-    )
-
-
-def _shown(method: PaymentMethod) -> dict[str, object]:
-    return {"kind": method.kind, "brand": method.brand, "last4": method.last4}

@@ -16,10 +16,14 @@ from portal.queries.payment_methods import (
     get_default_method,
     get_method_setup,
 )
+from portal.queries.quotes import get_account_buying
+from portal.queries.subscriptions import list_subscription_states
 from portal.services.method_setup import finish_method_setup
 from portal.web.access import requires
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
+from portal.web.payment_method import removal
+from portal.web.payment_method.expiring import expiring_card
 from portal.web.payment_method.sentences import refusal_sentence
 from portal.web.payment_method.starting import begin_setup, open_setup
 from portal.web.signed_in import account, parts, read_connection, stop_reading
@@ -29,6 +33,7 @@ __all__ = ["blueprint"]
 _CHECK_AGAIN_SECONDS = 5
 
 blueprint = Blueprint("payment_method", __name__, url_prefix="/billing/payment-method")
+removal.add_to(blueprint)
 
 
 @blueprint.get("")
@@ -119,9 +124,10 @@ def _own_setup(setup_id: int) -> MethodSetupRow:
 
 
 def _page(problem: str | None = None, status: int = 200) -> Response:
-    here = account()
-    method = get_default_method(read_connection(), here.id)
+    here, connection = account(), read_connection()
+    method = get_default_method(connection, here.id)
     today = parts().clock.today(here.time_zone)
+    states = list_subscription_states(connection, here.id, today)
     return respond(
         "payment_method/page.html",
         None,
@@ -129,6 +135,9 @@ def _page(problem: str | None = None, status: int = 200) -> Response:
         method=method,
         expired=method is not None
         and expires_before(method.expires_year, method.expires_month, today),
+        expiring=expiring_card(method, states, here.payment_terms),
+        buying=get_account_buying(connection, here.id),
+        vendor=parts().catalogue.vendor,
         by_transfer=here.payment_terms != "automatic",
         debit_offered=here.currency == "EUR",
         configured=parts().gateway.name != "none",
