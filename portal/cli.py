@@ -1,4 +1,4 @@
-"""The flask commands: operator, executive, accounts, catalog, vat, renewals, worker, run-due; demo.
+"""The flask commands: staff, accounts, catalog, vat, renewals, ledger, worker, run-due; demo.
 
 `flask --app portal.cli:make_app …` in production, `flask --app portal.cli:make_demo_app …` for the
 demo. A command is an edge: it reads the clock and commits.
@@ -22,6 +22,8 @@ from sqlalchemy.exc import OperationalError
 
 from portal.app import create_app, create_demo_app
 from portal.commands_demo import demo
+from portal.commands_ledger import ledger
+from portal.commands_payment_terms import payment_terms
 from portal.commands_vat import vat
 from portal.config import DEMO_CATALOG
 from portal.db import reading, transaction
@@ -76,10 +78,11 @@ def _only_checks_the_catalogue() -> bool:
 def _with_commands(app: Flask) -> Flask:
     for group in (operator, executive, accounts, catalog):
         app.cli.add_command(group)
-    for theirs in (vat, renewals):
+    for theirs in (vat, renewals, ledger):
         group = copy.copy(theirs)
         group.commands = {name: _checked(command) for name, command in theirs.commands.items()}
         app.cli.add_command(group)
+    accounts.add_command(_checked(payment_terms))
     for command in job_commands:
         app.cli.add_command(_checked(command))
     return app

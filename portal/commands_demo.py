@@ -25,6 +25,7 @@ from sqlalchemy.engine import make_url
 
 from portal.config import ROOT
 from portal.db import reading, transaction
+from portal.demo.real_provider import leave_demo_provider
 from portal.demo.seed import is_seeded, seed
 from portal.extensions import db
 from portal.migrations.head import FIRST, is_current
@@ -119,6 +120,8 @@ def _fill(parts: Parts) -> None:
         if not is_seeded(session):
             click.echo("Filling the demo …")
             seed(session, parts.catalogue, parts.clock.now())
+        if parts.settings.stripe_secret_key:
+            leave_demo_provider(session, parts.clock.now())
 
 
 def _forget(parts: Parts) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from portal.app import create_app
@@ -22,7 +22,7 @@ from portal.cli import _with_commands
 from portal.commands_demo import demo as demo_commands
 from portal.config import DEMO_CATALOG, ROOT, MailSettings, Mode, Settings
 from portal.db import transaction
-from portal.models import Account, Member, Person, Price, StaffMember
+from portal.models import Account, Member, Person, Price, StaffMember, Wallet
 
 _DOCUMENTED = re.search(
     r"```toml\n(.*?)```", (ROOT / "docs" / "import.md").read_text(encoding="utf-8"), re.DOTALL
@@ -171,6 +171,7 @@ def test_commands_before_db_upgrade_answer_one_line(tmp_path: Path) -> None:
         ["catalog", "apply"],
         ["vat", "confirm", "1"],
         ["vat", "reject", "1"],
+        ["accounts", "payment-terms", "1", "automatic"],
         ["worker"],
         ["run-due"],
     ):
@@ -193,6 +194,38 @@ def test_I4_an_operator_confirms_and_rejects_a_vat_number(
         assert account.vat_status == status
     answer = run.invoke(args=["vat", "confirm", "987654"])
     assert (answer.exit_code, answer.output) == (1, "There is no account with this number.\n")
+
+
+def test_I3_the_vendor_chooses_how_an_account_pays(run: FlaskCliRunner, books: Session) -> None:
+    def choose(terms: str, account_id: int | None = None) -> tuple[int, str]:
+        answer = run.invoke(
+            args=["accounts", "payment-terms", str(account_id or account.id), terms]
+        )
+        return answer.exit_code, answer.output
+
+    account = books.scalars(select(Account).where(Account.vat_number == "GB987400004")).one()
+    words = f"Account {account.id} pays"
+    for terms, expected in (
+        (
+            "bank_transfer",
+            f"{words} by bank transfer from now on. A saved payment method was removed",
+        ),
+        ("bank_transfer", f"{words} like this already."),
+        ("automatic", f"{words} automatically from now on. Its admins save a card"),
+    ):
+        code, output = choose(terms)
+        assert (code, output.startswith(expected)) == (0, True), output
+        books.expire_all()
+        assert account.payment_terms == terms
+    assert choose("automatic", 987654) == (1, "There is no account with this number.\n")
+    assert choose("cash")[0] == 2
+    books.execute(delete(Wallet).where(Wallet.account_id == account.id))
+    books.add(Wallet(account_id=account.id, balance=0, auto_top_up=True))
+    books.commit()
+    code, output = choose("bank_transfer")
+    assert (code, output) == (
+        1, "Credits are topped up automatically. The customer switches that off first.\n",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", ["abc", "0", "65536", "8e3", "", "9" * 5000])

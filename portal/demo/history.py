@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from portal.demo.plans import AddOnPlan, CustomerPlan, SubscriptionPlan
-from portal.demo.rows import collect, price_of
+from portal.demo.rows import book_charge, collect, price_of
 from portal.demo.timeline import Event, Timeline, term_renewing_in
 from portal.domain.catalogue import Catalogue
 from portal.domain.labels import label_of
@@ -311,10 +311,12 @@ class SubscriptionHistory:
             assert placed.attempt_id is not None
             attempt = self.session.get_one(PaymentAttempt, placed.attempt_id)
             payment = self.session.get_one(Payment, attempt.payment_id)
+            ref = book_charge(
+                self.session, self.account, method, payment, str(attempt.id), quote.number
+            )
             outcome = ChargeOutcome(
-                f"demo_pi_seed_{attempt.id}", ChargeStatus.SUCCEEDED,
-                Money(payment.amount_minor, payment.currency),
-            )  # fmt: skip
+                ref, ChargeStatus.SUCCEEDED, Money(payment.amount_minor, payment.currency)
+            )
             settle_charge(
                 self.session, attempt.id, outcome, catalogue=self.catalogue,
                 now=at + timedelta(seconds=3),

@@ -18,9 +18,10 @@ from portal.models import (
     Plan,
     Price,
 )
+from portal.payments.demo_books import add_object
 from portal.services.audit import Actor, record
 
-__all__ = ["collect", "price_of"]
+__all__ = ["book_charge", "collect", "price_of"]
 
 
 def price_of(session: Session, row: Plan | AddOn, interval: Interval, currency: str) -> Price:
@@ -35,6 +36,37 @@ def price_of(session: Session, row: Plan | AddOn, interval: Interval, currency: 
         )
     )
     return found.one()
+
+
+def book_charge(
+    session: Session,
+    account: Account,
+    method: PaymentMethod,
+    payment: Payment,
+    name: str,
+    description: str,
+) -> str:
+    """A charge that succeeded, in the provider's books, of which the portal was told; its ref."""
+    charge = add_object(
+        session,
+        "charge",
+        "succeeded",
+        {
+            "customer": account.gateway_customer,
+            "method": method.gateway_ref,
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "description": description,
+            "reference": f"payment:{payment.id}",
+            "off_session": True,
+            "return_url": "",
+            "answers": {},
+            "announced": "succeeded",
+        },
+        payment.created_at,
+        ref=f"demo_pi_seed_{name}",
+    )
+    return charge.ref
 
 
 def collect(session: Session, invoice: Invoice, at: datetime) -> None:
@@ -67,7 +99,9 @@ def collect(session: Session, invoice: Invoice, at: datetime) -> None:
                 idempotency_key=f"pi:invoice-{invoice.id}:1",
                 method_id=method.id,
                 status="succeeded",
-                gateway_ref=f"demo_pi_seed_invoice_{invoice.id}",
+                gateway_ref=book_charge(
+                    session, account, method, payment, f"invoice_{invoice.id}", invoice.number
+                ),
                 created_at=at - timedelta(seconds=2),
                 settled_at=at,
             )

@@ -31,13 +31,41 @@ def reason_words(reason: str, words: Language) -> str:
 
 
 def settlement_words(document: InvoiceDocument, words: Language) -> str:
-    """What it makes of the money, as a whole sentence."""
+    """What it makes of the money, in whole sentences."""
     _ = words.gettext
-    owed = document.money(document.to_balance_minor)
-    if document.to_balance_minor == 0:
-        return _(
-            "%(amount)s less is to be paid on invoice %(number)s.",
-            amount=words.money(document.money(document.gross_minor)),
-            number=document.corrects_number,
+
+    def money(minor: int) -> str:
+        return words.money(document.money(minor))
+
+    sentences = []
+    unpaid = document.gross_minor - document.to_method_minor - document.to_balance_minor
+    if unpaid > 0:
+        sentences.append(
+            _(
+                "%(amount)s less is to be paid on invoice %(number)s.",
+                amount=money(unpaid),
+                number=document.corrects_number,
+            )
         )
-    return _("%(amount)s of it was paid already and is owed to you.", amount=words.money(owed))
+    if document.to_method_minor and document.refund_arrived:
+        sentences.append(
+            _(
+                "%(amount)s was given back to the payment method it came from.",
+                amount=money(document.to_method_minor),
+            )
+        )
+    elif document.to_method_minor:
+        sentences.append(
+            _(
+                "%(amount)s goes back to the payment method it came from. You need do nothing.",
+                amount=money(document.to_method_minor),
+            )
+        )
+    if document.to_balance_minor:
+        sentences.append(
+            _(
+                "%(amount)s is on your account balance: your next invoice uses it.",
+                amount=money(document.to_balance_minor),
+            )
+        )
+    return " ".join(sentences)

@@ -65,7 +65,8 @@ class PaidWith:
 class InvoiceDocument:
     """An issued invoice; addresses, tax and language are those frozen in it (rule 5 of the road).
 
-    `paid_on` is the vendor's local date. `seller` and `buyer` have the keys of the invoice table.
+    `paid_on` is the vendor's local date; `balance_used_minor` of it was paid from the account's
+    balance. `seller` and `buyer` have the keys of the invoice table.
     """
 
     id: int
@@ -95,13 +96,17 @@ class InvoiceDocument:
     corrects_on: date | None = None
     reason: str = ""
     to_balance_minor: int = 0
+    to_method_minor: int = 0
+    refund_arrived: bool = False
+    balance_used_minor: int = 0
 
     @property
     def is_credit_note(self) -> bool:
         """Whether it takes its amounts off another invoice, `corrects_number` of `corrects_on`.
 
-        `reason` is a code of credit_note_words or text; `to_balance_minor` was paid on that
-        invoice before and is owed to the customer since.
+        `reason` is a code of credit_note_words or text. Of what was paid on that invoice before,
+        `to_method_minor` goes back to the payment method (all of it did once `refund_arrived`)
+        and `to_balance_minor` to the account's balance.
         """
         return bool(self.corrects_number)
 

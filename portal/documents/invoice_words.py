@@ -62,10 +62,19 @@ def tax_note(document: InvoiceDocument, words: Language) -> str:
 
 
 def payment_words(document: InvoiceDocument, words: Language) -> str:
-    """Where the payment stands, as a whole sentence."""
+    """Where the payment stands, in whole sentences."""
     _ = words.gettext
     if document.is_credit_note:
         return settlement_words(document, words)
+    if document.balance_used_minor:
+        used = words.money(document.money(document.balance_used_minor))
+        from_balance = _("%(amount)s was paid from your account balance.", amount=used)
+        return f"{from_balance} {_rest_words(document, words)}"
+    return _rest_words(document, words)
+
+
+def _rest_words(document: InvoiceDocument, words: Language) -> str:
+    _ = words.gettext
     if document.status == "credited":
         return _("This invoice was credited in full: nothing is to be paid.")
     if document.status == "written_off":

@@ -166,6 +166,7 @@ class Policy:
     trial_read_only_days: int = 14
     trial_paid_start: TrialPaidStart = TrialPaidStart.TRIAL_END
     manual_credit_approval_limit: int = 1000
+    payment_event_days: int = 90
     dunning: Dunning = Dunning()
 
 

@@ -194,6 +194,9 @@ def _policy(table: Table) -> Policy:
         manual_credit_approval_limit=table.whole(
             "manual_credit_approval_limit", 0, _MOST, default=usual.manual_credit_approval_limit
         ),
+        payment_event_days=table.whole(
+            "payment_event_days", 30, 3650, default=usual.payment_event_days
+        ),
         dunning=Dunning(retry_days=retry_days, suspend_on_day=suspend_on_day),
     )
 

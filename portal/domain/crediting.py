@@ -40,13 +40,13 @@ class Credited:
 class CreditPlan:
     """The credit note to be issued: the net by line and its totals; what becomes of the money.
 
-    `to_balance` was paid before and is owed to the customer now (M6). `completes`: nothing of the
+    `owed` was paid before and is the customer's now (M6). `completes`: nothing of the
     invoice is left uncredited. `settles`: nothing is left to be paid.
     """
 
     nets: Mapping[int, Money]
     totals: Totals
-    to_balance: Money
+    owed: Money
     completes: bool
     settles: bool
 
@@ -103,7 +103,7 @@ def plan_credit(
     return CreditPlan(
         nets=nets,
         totals=Totals(net, groups, tax, gross),
-        to_balance=owed_after - owed_before,
+        owed=owed_after - owed_before,
         completes=after == whole,
         settles=whole <= paid + after,
     )

@@ -12,14 +12,16 @@ from portal.db import transaction
 from portal.jobs.registry import register
 from portal.parts import Parts
 from portal.payments.gateway import Patience
-from portal.services import method_detaching
+from portal.services import method_detaching, method_refreshing
 from portal.services.collecting import abandon_attempt, list_unsettled, refresh_attempt
-from portal.services.outbox import open_desk_task
+from portal.services.outbox import enqueue_job, open_desk_task
 
-__all__ = ["StillUnknown", "detach_method", "look_after_payments", "settle_attempt"]
+__all__ = ["StillUnknown", "detach_method", "look_after_payments", "refresh_method",
+           "settle_attempt"]  # fmt: skip
 
 # Time to confirm with the bank; after it the payment is given up and the products are free again.
 CONFIRM_WITHIN = timedelta(hours=24)
+DETACH_AGAIN_AFTER = timedelta(hours=12)
 log = structlog.get_logger(__name__)
 
 
@@ -46,8 +48,21 @@ def settle_attempt(parts: Parts, payload: Mapping[str, Any], now: datetime) -> N
 @register("detach_method")
 def detach_method(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
     """Let the provider forget a method that was removed here; one that is gone is no error."""
-    if not method_detaching.detach_method(transaction, parts.gateway, str(payload["method_ref"])):
-        raise StillUnknown("an unresolved payment still needs the method")
+    method_ref = str(payload["method_ref"])
+    if not method_detaching.detach_method(transaction, parts.gateway, method_ref):
+        # A debit runs for up to 14 business days: no failure, the job simply comes back later.
+        with transaction() as session:
+            enqueue_job(session, "detach_method", {"method_ref": method_ref},
+                        run_at=now + DETACH_AGAIN_AFTER, now=now)  # fmt: skip
+
+
+@register("refresh_method")
+def refresh_method(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Read a method again from the provider: news of it may have come before it was known (M2)."""
+    method_refreshing.refresh_method(
+        transaction, parts.gateway, str(payload["method_ref"]), patience=Patience.BACKGROUND,
+        now=now,
+    )  # fmt: skip
 
 
 @register("look_after_payments", every=timedelta(minutes=30))

@@ -39,5 +39,5 @@ def watch_overdue_orders(
 
 @register_transactional("purge", every=timedelta(days=1))
 def purge(session: Session, parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
-    """Forget sign-in links, sessions and finished jobs that nobody needs any more."""
-    purge_finished(session, now=now)
+    """Forget sign-in links, sessions, finished jobs and events that nobody needs any more."""
+    purge_finished(session, event_days=parts.catalogue.policy.payment_event_days, now=now)

@@ -23,11 +23,13 @@ from portal.documents.invoice_pdf import invoice_filename, render_invoice
 from portal.jobs.queue import Claim, claim_due, fail, finish
 from portal.mail.billing_messages import RenewalInvoice
 from portal.mail.messages import BadPayload, MailMessage, Receipt, SignInLinkMail, read_message
+from portal.mail.refund_messages import CreditNoteIssued
 from portal.mail.rendering import message_id_of, render_mail
 from portal.mail.smtp import MailRefused
 from portal.mail.transport import Attachment
 from portal.models import OutboxMessage, Product, Subscription
 from portal.parts import Parts
+from portal.queries.credit_notes import get_credit_note
 from portal.queries.invoices import get_invoice_by_id
 from portal.services.entitlements import acknowledge_entitlement
 
@@ -146,6 +148,8 @@ def _refuse_late(message: SignInLinkMail, row: _Row, now: datetime) -> None:
 
 
 def _attachments(parts: Parts, message: MailMessage, row: _Row) -> tuple[Attachment, ...]:
+    if isinstance(message, CreditNoteIssued):
+        return _credit_note(parts, message, row)
     if (
         not isinstance(message, Receipt | RenewalInvoice)
         or not message.invoice_id
@@ -161,6 +165,16 @@ def _attachments(parts: Parts, message: MailMessage, row: _Row) -> tuple[Attachm
         raise BadPayload(f"{message.topic}: the account has no invoice {message.invoice_id}")
     pdf = render_invoice(invoice, vendor.accent)
     return (Attachment(invoice_filename(invoice.number), "application/pdf", pdf),)
+
+
+def _credit_note(parts: Parts, message: CreditNoteIssued, row: _Row) -> tuple[Attachment, ...]:
+    with reading() as connection:
+        number = message.credit_note_number
+        note = get_credit_note(connection, row.account_id or 0, number)
+    if note is None:
+        raise BadPayload(f"{message.topic}: the account has no credit note {number}")
+    pdf = render_invoice(note, parts.catalogue.vendor.accent)
+    return (Attachment(invoice_filename(note.number), "application/pdf", pdf),)
 
 
 def _send_entitlement(parts: Parts, claim: Claim, row: _Row, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The job that reminds admins of who is about to lose access (S6)."""
+"""The jobs that remind admins: who is about to lose access (S6), a card that will have expired."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from portal.db import transaction
 from portal.jobs.registry import register
 from portal.parts import Parts
 from portal.services.access_notices import remind_of_losses
+from portal.services.card_expiry_notices import remind_of_expiring_cards
 
-__all__ = ["remind_of_access"]
+__all__ = ["remind_of_access", "remind_of_cards"]
 
 _BATCH = 500
 
@@ -25,5 +26,16 @@ def remind_of_access(parts: Parts, payload: Mapping[str, Any], now: datetime) ->
             after = remind_of_losses(
                 session, catalogue=parts.catalogue, now=now, after=after, limit=_BATCH
             )
+        if after is None:
+            return
+
+
+@register("card_reminders", every=timedelta(hours=1))
+def remind_of_cards(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Write the mails of cards that expire before the next renewal; one commit a batch."""
+    after: tuple[date, int] | None = None
+    while True:
+        with transaction() as session:
+            after = remind_of_expiring_cards(session, now=now, after=after, limit=_BATCH)
         if after is None:
             return

@@ -17,8 +17,11 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.db import reading, transaction
 from portal.jobs import collection as collection
+from portal.jobs import dunning as dunning
 from portal.jobs import ending as ending
 from portal.jobs import housekeeping as housekeeping
+from portal.jobs import reconciliation as reconciliation
+from portal.jobs import refunds as refunds
 from portal.jobs import reminders as reminders
 from portal.jobs import renewals as renewals
 from portal.jobs import vat_checks as vat_checks

@@ -16,8 +16,8 @@ __all__ = ["RenewalInvoice", "VatNumberInvalid"]
 class RenewalInvoice(MailMessage):
     """The invoice of a renewal travels with it as PDF (I3).
 
-    `will_be_collected` from the account's payment method; else it is to be transferred by `due_on`
-    (ISO).
+    `balance_minor` of it was paid from the account's balance. The rest `will_be_collected` from
+    the account's payment method; else it is to be transferred by `due_on` (ISO).
     """
 
     topic = "renewal_invoice"
@@ -30,11 +30,22 @@ class RenewalInvoice(MailMessage):
     gross_minor: int
     due_on: str
     will_be_collected: bool
+    balance_minor: int = 0
 
     @property
     def gross(self) -> Money:
-        """What is to be paid."""
+        """The invoice's total."""
         return Money(self.gross_minor, self.currency)
+
+    @property
+    def balance(self) -> Money:
+        """What the account's balance paid of it."""
+        return Money(self.balance_minor, self.currency)
+
+    @property
+    def rest(self) -> Money:
+        """What is to be paid."""
+        return self.gross - self.balance
 
     @property
     def due(self) -> date:

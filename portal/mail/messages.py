@@ -19,13 +19,24 @@ from portal.mail.cancellation_messages import (
     CancellationUndone,
     SubscriptionEnding,
 )
+from portal.mail.dunning_messages import (
+    OwedAuthentication,
+    OwedEnded,
+    OwedFailed,
+    OwedLastWarning,
+    OwedRecovered,
+    OwedSuspended,
+    why_unpaid,
+)
 from portal.mail.member_messages import ConsentAnswered, ConsentRequested, MembershipChanged
 from portal.mail.message import BadPayload, MailMessage
+from portal.mail.payment_method_messages import CardExpiring, PaymentMethodLost
+from portal.mail.refund_messages import CreditNoteIssued, RefundFailed, RefundMade
 from portal.wording import formula_words, method_words
 
 __all__ = [
     "TOPICS", "BadPayload", "Invitation", "LicencesGranted", "MailMessage", "NewAdminContact",
-    "OrderFailed", "OrderNeedsAction", "Receipt", "ReceiptLine", "RenewalUnpaid", "SignInLinkMail",
+    "OrderFailed", "OrderNeedsAction", "Receipt", "ReceiptLine", "SignInLinkMail",
     "read_message",
 ]  # fmt: skip
 
@@ -175,50 +186,7 @@ class OrderFailed(MailMessage):
 
     def because(self, words: Language) -> str:
         """The reason as a sentence; what the bank does not tell stays general."""
-        return _why_unpaid(self.reason, words)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenewalUnpaid(MailMessage):
-    """A renewal's invoice could not be collected; it stays open, `reason` is a code (M5)."""
-
-    topic = "renewal_unpaid"
-    invoice_number: str
-    invoice_url: str
-    payment_method_url: str
-    currency: str
-    gross_minor: int
-    reason: str = ""
-
-    @property
-    def gross(self) -> Money:
-        """What is still to be paid."""
-        return Money(self.gross_minor, self.currency)
-
-    def subject(self, words: Language) -> str:
-        _ = words.gettext
-        return _("Invoice %(number)s could not be collected", number=self.invoice_number)
-
-    def because(self, words: Language) -> str:
-        """The reason as a sentence; what the bank does not tell stays general."""
-        return _why_unpaid(self.reason, words)
-
-
-def _why_unpaid(reason: str, words: Language) -> str:
-    _ = words.gettext
-    match reason:
-        case "insufficient_funds":
-            return _("Your bank says that there is not enough money on the account.")
-        case "expired_card" | "expired":
-            return _("The card has expired.")
-        case "authentication_required" | "authentication_failed" | "not_authenticated":
-            return _("The payment was not confirmed with your bank.")
-        case "lost_card" | "stolen_card" | "pickup_card" | "hard_decline":
-            return _("Your bank does not accept this card any more.")
-        case "abandoned" | "cancelled":
-            return _("The payment was stopped before it was finished.")
-        case _:
-            return _("Your bank declined the payment and gave no reason.")
+        return why_unpaid(self.reason, words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,8 +252,11 @@ class LicencesGranted(MailMessage):
 
 _CLASSES: tuple[type[MailMessage], ...] = (
     SignInLinkMail, Receipt, OrderNeedsAction, OrderFailed, NewAdminContact, Invitation,
-    LicencesGranted, RenewalUnpaid, CancellationConfirmed, CancellationUndone, SubscriptionEnding,
+    LicencesGranted, CancellationConfirmed, CancellationUndone, SubscriptionEnding,
     AccessLoss, RenewalInvoice, VatNumberInvalid,
+    OwedFailed, OwedAuthentication, OwedLastWarning, OwedSuspended, OwedRecovered, OwedEnded,
+    CreditNoteIssued, RefundMade, RefundFailed,
+    CardExpiring, PaymentMethodLost,
     ConsentRequested, ConsentAnswered, MembershipChanged,
 )  # fmt: skip
 
@@ -309,6 +280,7 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         "licences_url": f"{public_url}/licences",
         "billing_details_url": f"{public_url}/billing/details",
         "payment_method_url": f"{public_url}/billing/payment-method",
+        "owed_url": f"{public_url}/billing/owed",
         "invoices_url": f"{public_url}/invoices",
         "data_export_url": f"{public_url}/data-export",
     }
@@ -321,6 +293,10 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         links["order_url"] = f"{public_url}/orders/{payload['order_id']}"
     if "invoice_number" in payload:
         links["invoice_url"] = f"{public_url}/invoices/{payload['invoice_number']}"
+    if "credit_note_number" in payload:
+        links["credit_note_url"] = (
+            f"{public_url}/invoices/credit-notes/{payload['credit_note_number']}"
+        )
     if "account_name" in payload:
         links["link"] = f"{public_url}/sign-in"  # an invited person signs in as anyone does
     return links

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
-from portal.models import Account, BillingPeriod, Invoice, Subscription
+from portal.domain.money import Money
+from portal.models import Account, AccountBalance, BillingPeriod, Invoice, Subscription
 from portal.queries.quotes import AccountBuying, select_account_buying
 
 __all__ = ["BillingAccount", "InvoicedAhead", "get_billing_account", "list_invoiced_ahead"]
@@ -19,12 +20,14 @@ __all__ = ["BillingAccount", "InvoicedAhead", "get_billing_account", "list_invoi
 class BillingAccount:
     """Whom the account's invoices are addressed to, and who gets them beside the contact.
 
-    `vat_checked_at` is when VIES or an operator last said something about the VAT number.
+    `vat_checked_at` is when VIES or an operator last said something about the VAT number;
+    `balance` is what the account is owed: its next invoices use it.
     """
 
     buying: AccountBuying
     vat_checked_at: datetime | None
     invoice_recipients: tuple[str, ...]
+    balance: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,15 @@ class InvoicedAhead:
     issued_on: date
 
 
-_ACCOUNT = select_account_buying().add_columns(Account.vat_checked_at, Account.invoice_recipients)
+_BALANCE = (
+    select(func.coalesce(func.sum(AccountBalance.amount_minor), 0))
+    .where(AccountBalance.account_id == Account.id)
+    .correlate(Account)
+    .scalar_subquery()
+)
+_ACCOUNT = select_account_buying().add_columns(
+    Account.vat_checked_at, Account.invoice_recipients, _BALANCE
+)
 _FOLLOWING = BillingPeriod.__table__.alias("following")
 _AHEAD = (
     select(Subscription.id, _FOLLOWING.c.starts_on, Invoice.number, Invoice.issued_on)
@@ -58,8 +69,13 @@ _AHEAD = (
 
 def get_billing_account(connection: Connection, account_id: int) -> BillingAccount:
     """The billing details of an account that exists."""
-    *buying, checked_at, recipients = fetch_first(connection, _ACCOUNT, account_id=account_id)
-    return BillingAccount(AccountBuying(*buying), checked_at, tuple(recipients))
+    *values, checked_at, recipients, balance = fetch_first(
+        connection, _ACCOUNT, account_id=account_id
+    )
+    buying = AccountBuying(*values)
+    return BillingAccount(
+        buying, checked_at, tuple(recipients), Money(int(balance), buying.currency)
+    )
 
 
 def list_invoiced_ahead(connection: Connection, account_id: int) -> list[InvoicedAhead]:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from portal.db import fetch_all
 from portal.documents.invoice_document import InvoiceDocument, InvoiceDocumentLine, TaxRow
 from portal.domain.money import Money
-from portal.models import AccountBalance, CreditNote, Invoice
+from portal.models import AccountBalance, CreditNote, Invoice, Refund
 
 __all__ = [
     "CreditNoteRow", "get_credit_note", "list_credit_notes_of_invoice",
@@ -39,6 +39,11 @@ _TO_BALANCE = (
     .correlate(CreditNote)
     .scalar_subquery()
 )
+_REFUNDS = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+    Refund.credit_note_id == CreditNote.id
+)
+_TO_METHOD = _REFUNDS.where(Refund.status != "failed").correlate(CreditNote).scalar_subquery()
+_ARRIVED = _REFUNDS.where(Refund.status == "succeeded").correlate(CreditNote).scalar_subquery()
 _DOCUMENT = (
     select(
         CreditNote.id,
@@ -58,6 +63,8 @@ _DOCUMENT = (
         Invoice.buyer,
         Invoice.payment_terms,
         _TO_BALANCE.label("to_balance_minor"),
+        _TO_METHOD.label("to_method_minor"),
+        _ARRIVED.label("arrived_minor"),
     )
     .join(Invoice, Invoice.id == CreditNote.invoice_id)
     .where(CreditNote.account_id == bindparam("account_id"))
@@ -130,6 +137,8 @@ def _document(row: Any) -> InvoiceDocument:
         corrects_on=row.corrects_on,
         reason=row.reason,
         to_balance_minor=int(row.to_balance_minor),
+        to_method_minor=int(row.to_method_minor),
+        refund_arrived=row.arrived_minor == row.to_method_minor,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import String, bindparam, cast, func, select
+from sqlalchemy import Select, String, bindparam, cast, func, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all
@@ -17,7 +18,7 @@ from portal.queries.quotes import (
     select_account_overview,
 )
 
-__all__ = ["Ended", "get_account_overview_with_ended"]
+__all__ = ["Ended", "get_account_overview_with_ended", "read_ended", "select_overview_with_ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,22 @@ _ENDED = select(
 _OVERVIEW = select_account_overview().add_columns(_ENDED)
 
 
+def select_overview_with_ended() -> Select[Any]:
+    """The statement of `get_account_overview_with_ended`; its last column is for `read_ended`."""
+    return _OVERVIEW
+
+
 def get_account_overview_with_ended(
     connection: Connection, account_id: int
 ) -> tuple[AccountBuying, tuple[Holding, ...], tuple[Ended, ...]]:
     """As `get_account_overview`, and the products that have ended, the latest first."""
     rows = fetch_all(connection, _OVERVIEW, account_id=account_id)
     buying, holdings = read_account_overview(rows)
-    return buying, holdings, _read(rows[0][-1])
+    return buying, holdings, read_ended(rows[0][-1])
 
 
-def _read(text: str | None) -> tuple[Ended, ...]:
+def read_ended(text: str | None) -> tuple[Ended, ...]:
+    """The products that have ended, of the column that tells of them."""
     pairs = (each.rsplit(":", 1) for each in (text or "").split(",") if each)
     found = [Ended(key, date.fromisoformat(day)) for key, day in pairs]
     return tuple(sorted(found, key=lambda each: (each.ended_on, each.product_key), reverse=True))

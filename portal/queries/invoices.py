@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, literal, or_, select, union, union_all
+from sqlalchemy import Executable, Row, bindparam, func, literal, or_, select, union, union_all
 from sqlalchemy.engine import Connection
 
 from portal.documents.invoice_document import (
@@ -21,7 +21,15 @@ from portal.documents.invoice_document import (
 from portal.documents.invoice_words import NOT_COLLECTED
 from portal.domain.money import Money
 from portal.domain.periods import local_date
-from portal.models import CreditNote, Invoice, InvoiceLine, Order, Payment, PaymentMethod
+from portal.models import (
+    AccountBalance,
+    CreditNote,
+    Invoice,
+    InvoiceLine,
+    Order,
+    Payment,
+    PaymentMethod,
+)
 
 __all__ = [
     "InvoiceRow",
@@ -97,6 +105,12 @@ _YEARS = union(
     select(CreditNote.year).where(CreditNote.account_id == bindparam("account_id")),
 )
 
+_BALANCE_USED = (
+    select(func.coalesce(-func.sum(AccountBalance.amount_minor), 0))
+    .where(AccountBalance.invoice_id == Invoice.id, AccountBalance.reason == "used")
+    .correlate(Invoice)
+    .scalar_subquery()
+)
 _DOCUMENT = (
     select(
         Invoice.id,
@@ -119,6 +133,7 @@ _DOCUMENT = (
         Invoice.credited_minor,
         Invoice.paid_at,
         Order.number.label("order_number"),
+        _BALANCE_USED.label("balance_used_minor"),
     )
     .outerjoin(Order, Order.id == Invoice.order_id)
     .where(Invoice.account_id == bindparam("account_id"))
@@ -309,5 +324,6 @@ def _document(
         paid_on=local_date(row.paid_at, time_zone) if row.paid_at is not None else None,
         paid_with=paid_with,
         order_number=row.order_number,
+        balance_used_minor=int(row.balance_used_minor),
         lines=lines,
     )

@@ -39,6 +39,7 @@ from portal.services.numbering import take_number
 from portal.services.quoting import load_quote, preview_quote
 from portal.services.renewals import renew_due_of_account
 from portal.services.snapshots import buyer_snapshot, tax_snapshot
+from portal.services.suspension import require_access
 
 __all__ = ["PlacedOrder", "place_order"]
 
@@ -67,7 +68,7 @@ def place_order(
     A second call finds the order of the first (Q4). Nothing is collected here: the caller commits
     and then collects. DomainError: quote_unknown, quote_declined|expired|superseded|accepted,
     terms_changed (the amount is not what was shown), those of `price_quote`, checkout_incomplete, contact_needs_admin,
-    method_missing, prepaid_card, expired_card, bank_transfer.
+    method_missing, prepaid_card, expired_card, bank_transfer, account_suspended.
     """
     account = lock_account(session, account_id)
     quote = load_quote(session, account_id, quote_id)
@@ -77,6 +78,7 @@ def place_order(
     if existing is not None:
         return PlacedOrder(existing.id, None, created=False)
 
+    require_access(session, account_id)
     renew_due_of_account(session, account, catalogue=catalogue, now=now)
     today = local_date(now, account.time_zone)
     require_open(quote.status, quote.valid_until, today)

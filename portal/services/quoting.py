@@ -32,6 +32,7 @@ from portal.services.carts import list_wishes
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
 from portal.services.renewals import renew_due_of_account
+from portal.services.suspension import require_access
 
 __all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "load_quote", "preview_quote",
            "quote_cart", "release_subjects", "subjects_of"]  # fmt: skip
@@ -64,9 +65,10 @@ def quote_cart(
 
     The same cart saved twice in a day has one quote, whatever the clicks (Q4).
     Errors as `plan_purchase`; DomainError `quote_would_replace` (quotes the customer was not
-    warned of), `payment_unresolved` (an order on a subject is not settled).
+    warned of), `payment_unresolved` (an order on a subject is not settled), `account_suspended`.
     """
     account = lock_account(session, cart.account_id)
+    require_access(session, account.id)
     renew_due_of_account(session, account, catalogue=catalogue, now=now)
     today = local_date(now, account.time_zone)
     connection = session.connection()

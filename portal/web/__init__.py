@@ -26,6 +26,7 @@ AREAS = (
     "orders",
     "invoices",
     "payment_method",
+    "owed",
     "billing",
     "members",
     "consents",

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, abort, current_app, redirect, request, url_for
+from flask import Flask, abort, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.domain.permissions import Permission, StaffRole, is_allowed
+from portal.web.messages import problem_sentence
+from portal.web.pages import see_other
 from portal.web.signed_in import signed_in
 
 __all__ = ["access_of", "check_every_route_declares", "enforce", "public", "requires", "signed_in_only",
-           "staff_only"]  # fmt: skip
+           "staff_only", "stays_open"]  # fmt: skip
 
 View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "portal_access"
+_STAYS_OPEN = "portal_stays_open"
 PUBLIC, SIGNED_IN, STAFF = "public", "signed_in", "staff"
 
 
@@ -30,6 +33,12 @@ def _declare(access: str) -> Callable[[View], View]:
 def requires(permission: Permission) -> Callable[[View], View]:
     """The route is for members of the current account that have `permission`."""
     return _declare(permission.value)
+
+
+def stays_open(view: View) -> View:
+    """A route that buys stays open while access is suspended: it pays what is owed (M5)."""
+    setattr(view, _STAYS_OPEN, True)
+    return view
 
 
 def public(view: View) -> View:
@@ -85,4 +94,18 @@ def enforce() -> ResponseReturnValue | None:
         return redirect(url_for("auth.accounts", next=wanted), 303)
     if not is_allowed(who.role, who.member_status, Permission(access)):
         abort(403)
+    if who.account.is_suspended and _is_refused_while_suspended(access):
+        flash(problem_sentence("account_suspended", {}), "warn")
+        return see_other(url_for("owed.index"))
     return None
+
+
+def _is_refused_while_suspended(access: str) -> bool:
+    """The portal is read-only while access is suspended; paying, leaving and reading stay (M5)."""
+    assert request.endpoint is not None
+    view = current_app.view_functions[request.endpoint]
+    return (
+        request.method == "POST"
+        and access == Permission.BUY.value
+        and not getattr(view, _STAYS_OPEN, False)
+    )

@@ -217,9 +217,21 @@ SENTENCES: dict[str, Any] = {
         "Payment methods cannot be saved here yet. Ask your contact at the vendor."
     ),
     "sepa_limit": _l("This amount is too high for a SEPA direct debit. Use a card."),
+    "setup_overtaken": _l("Another payment method was saved after this one, and that one is used."),
+    "method_needed": _l(
+        "Something will still be charged, so the payment method stays. Nothing was changed."
+    ),
     "setup_not_ours": _l("This payment method was saved for another account. Nothing was changed."),
     "checkout_incomplete": _l("Something is missing. Complete the payment step first."),
     "terms_changed": _l("The amount has changed since you saw it. Check it again before you pay."),
+    "account_suspended": _l(
+        "Access is suspended until what is owed is paid, so nothing can be bought or changed. Pay it here; then everything works again."
+    ),
+    "invoice_unknown": _l("There is no such invoice in your account."),
+    "invoice_not_owed": _l("Nothing of invoice %(number)s is owed any more."),
+    "invoice_by_transfer": _l(
+        "Your company pays by bank transfer. Transfer the amount with the reference shown."
+    ),
     "order_unknown": _l("There is no such order in your account."),
     # Sign-in
     "account_unknown": _l("You do not belong to this account."),
@@ -229,6 +241,8 @@ SENTENCES: dict[str, Any] = {
 UNSEEN = frozenset({
     # The command line's: an operator reads code and data.
     "catalogue_in_use", "import_currency", "staff_exists", "time_zone_unknown",
+    "terms_invoice_open", "terms_order_open", "terms_payment_open", "terms_request_open",
+    "terms_top_up",
     # Calculations that no form can reach: a mistake of ours gets the generic sentence.
     "currency_mismatch", "date_before_term", "date_outside_period", "start_not_on_anchor",
     "line_unknown", "no_such_renewal", "period_off_term", "term_opens_off_renewal", "vat_rate_unknown",

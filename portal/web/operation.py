@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.config import Mode
 from portal.db import reading
+from portal.queries.ledger import count_reported
 from portal.queries.parked import count_parked
 from portal.web.access import public
 from portal.web.signed_in import parts
@@ -129,7 +130,7 @@ def install(app: Flask) -> None:
     app.after_request(end)
 
 
-class _ParkedRenewals:
+class _Waiting:
     """What the database tells when it is asked for: not of this worker, but of all there is."""
 
     def describe(self) -> list[Any]:
@@ -137,7 +138,8 @@ class _ParkedRenewals:
         return []
 
     def collect(self) -> Iterator[Any]:
-        """How many renewals stand still (`flask renewals parked` lists them)."""
+        """How many renewals stand still (`flask renewals parked` lists them), and how much of the
+        money is not as the provider says (`flask ledger check`)."""
         from prometheus_client.core import GaugeMetricFamily
 
         with contextlib.suppress(SQLAlchemyError), reading() as connection:
@@ -145,6 +147,11 @@ class _ParkedRenewals:
                 "portal_parked_renewals",
                 "Subscriptions that could not be renewed and wait for an operator.",
                 value=count_parked(connection),
+            )
+            yield GaugeMetricFamily(
+                "portal_reconciliation_differences",
+                "Payments and refunds that differ from the provider's and wait for an operator.",
+                value=count_reported(connection),
             )
 
 
@@ -169,7 +176,7 @@ def _prometheus(app: Flask) -> Any:
     )  # fmt: skip
 
     parked = CollectorRegistry()
-    parked.register(_ParkedRenewals())
+    parked.register(_Waiting())
 
     def page() -> Response:
         shown = registry

@@ -101,8 +101,4 @@ MONEY = (
     Screen("next-invoice-bank-transfer", CAMILLE, at("/billing/next-invoice")),
     Screen("next-invoice-five-products", GIULIA, at("/billing/next-invoice")),
     Screen("next-invoice-trial", AMELIA, at("/billing/next-invoice")),
-    Screen("payment-method", LOTTE, at("/billing/payment-method")),
-    Screen("payment-method-none", AMELIA, at("/billing/payment-method")),
-    Screen("payment-method-transfer", CAMILLE, at("/billing/payment-method")),
-    Screen("payment-method-cancelled", LOTTE, at(lambda p: p.setup_cancelled)),
 )

@@ -9,13 +9,14 @@ from playwright.sync_api import BrowserContext, Page
 from tests.browser.licence_screens import LICENCES
 from tests.browser.member_screens import MEMBERS
 from tests.browser.money_screens import MONEY
+from tests.browser.payment_screens import PAYMENT_METHODS
 from tests.browser.screen import Places, Screen
 from tests.browser.shell_screens import SHELL
 from tests.browser.steps import sign_in_as
 
 __all__ = ["SCREENS", "visit"]
 
-SCREENS = (*SHELL, *LICENCES, *MONEY, *MEMBERS)
+SCREENS = (*SHELL, *LICENCES, *MONEY, *MEMBERS, *PAYMENT_METHODS)
 
 
 def visit(

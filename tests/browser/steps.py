@@ -69,11 +69,11 @@ def add_licences(page: Page, more: int = 3) -> str:
     return path_of(page)
 
 
-def save_card(page: Page, number: str) -> None:
+def save_card(page: Page, number: str, expiry: str = "12/34") -> None:
     """On the demo provider's page: save the card `number` and return to where one came from."""
     page.wait_for_url(re.compile(r"/demo/pay/setups/"))
     page.locator("input[name=number]").fill(number)
-    page.locator("input[name=expiry]").fill("12/34")
+    page.locator("input[name=expiry]").fill(expiry)
     page.locator("input[name=cvc]").fill("123")
     page.locator("#payment-form button[type=submit]").click()
     page.wait_for_url(re.compile(r"/(checkout|billing)/[^?]*$"))

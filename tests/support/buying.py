@@ -291,9 +291,13 @@ def outcome_of(session: Session, order_id: int) -> Outcome:
 
 
 def charges(session: Session) -> list[DemoObject]:
-    """The charges in the demo provider's books."""
+    """The charges in the demo provider's books, without those of the demo's past."""
     session.expire_all()
-    query = select(DemoObject).where(DemoObject.kind == "charge").order_by(DemoObject.id)
+    query = (
+        select(DemoObject)
+        .where(DemoObject.kind == "charge", ~DemoObject.ref.like("demo_pi_seed_%"))
+        .order_by(DemoObject.id)
+    )
     return list(session.scalars(query))
 
 

@@ -32,8 +32,8 @@ from tests.support.client import PortalClient
 LICENCES_PAGE, ANY_PAGE = 4, 6
 MANY = 10_000
 
-# The two addresses to which the provider's pages send people back; both are idempotent.
-MAY_WRITE = {"orders.back_from_bank", "payment_method.returned"}
+# The three addresses to which the provider's pages send people back; both are idempotent.
+MAY_WRITE = {"orders.back_from_bank", "owed.back_from_bank", "payment_method.returned"}
 # A file with everything of a year, or of the account: a statement for each file and each thousand
 # rows of it, so that memory stays bounded. tests/web/data_export holds that they use indexes.
 WHOLE_ACCOUNT = {"data_export.archive", "invoices.year_archive"}

@@ -21,6 +21,7 @@ from portal.web.billing import details, period
 from portal.web.billing.views import coming_view, period_lines, vat_view
 from portal.web.locale import speech
 from portal.web.pages import respond
+from portal.web.payment_method.expiring import expiring_card
 from portal.web.signed_in import account, parts, read_connection
 
 __all__ = ["blueprint"]
@@ -45,7 +46,7 @@ def index() -> ResponseReturnValue:
         "billing/index.html",
         billing=billing,
         coming=coming_view(
-            states, _ahead(billing), billing.buying, catalogue, speech().locale
+            states, _ahead(billing), billing.buying, catalogue, speech().locale, billing.balance
         ),
         lines=period_lines(states, catalogue, speech().locale),
         vat=vat_view(
@@ -55,6 +56,7 @@ def index() -> ResponseReturnValue:
         method=method,
         expired=method is not None
         and expires_before(method.expires_year, method.expires_month, today),
+        expiring=expiring_card(method, states, billing.buying.payment_terms),
         invoices=list_invoices(connection, who.id, year=None, limit=_LATEST, offset=0),
         vendor=catalogue.vendor,
         due_days=catalogue.policy.invoice_due_days,
@@ -72,7 +74,7 @@ def next_invoice() -> ResponseReturnValue:
     billing = get_billing_account(connection, who.id)
     ahead = _ahead(billing)
     method = get_default_method(connection, who.id)
-    coming = coming_view(states, ahead, billing.buying, catalogue, speech().locale)
+    coming = coming_view(states, ahead, billing.buying, catalogue, speech().locale, billing.balance)
     return respond(
         "billing/next_invoice.html",
         billing=billing,

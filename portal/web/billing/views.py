@@ -9,10 +9,12 @@ from datetime import date, timedelta
 from portal.domain.catalogue import Catalogue, Vendor
 from portal.domain.changes import ChangeTime, change_time
 from portal.domain.labels import item_label, label_of
+from portal.domain.money import Money, total
 from portal.domain.period_options import PeriodOption, plan_period_options, why_no_period_change
 from portal.domain.periods import Interval, Period, notice_closes_on
 from portal.domain.price_book import PriceBook
 from portal.domain.pricing import PricedLine, decide_vendor_tax
+from portal.domain.refunds import plan_balance_use
 from portal.domain.renewal_invoices import (
     ComingInvoices,
     RenewalInvoice,
@@ -51,6 +53,7 @@ class ComingView:
     """The next renewal date with its invoices; `issued_on` is when they are issued (I3).
 
     `changes` are part of it, `later` wait for another day; `ending` are products that end by then.
+    `balance_used` of the account's balance pays a part of it (M6).
     """
 
     on: date
@@ -62,6 +65,12 @@ class ComingView:
     changes: tuple[ChangeLine, ...]
     later: tuple[ChangeLine, ...]
     ending: tuple[str, ...]
+    balance_used: Money
+
+    @property
+    def to_pay(self) -> Money:
+        """What is left of the total after the account's balance."""
+        return self.totals.gross - self.balance_used
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +197,12 @@ def coming_view(
     buying: AccountBuying,
     catalogue: Catalogue,
     locale: str,
+    balance: Money,
 ) -> ComingView | None:
-    """The next invoices with every line; None where nothing renews."""
+    """The next invoices with every line; None where nothing renews.
+
+    They use the account's `balance` by the same plan as when they are issued.
+    """
     coming = coming_invoices(states, ahead, tax_of(catalogue.vendor, buying), buying.currency)
     if coming is None:
         return None
@@ -212,6 +225,10 @@ def coming_view(
         changes=tuple(line for line in lines if line.effective_on <= coming.on),
         later=tuple(line for line in lines if line.effective_on > coming.on),
         ending=tuple(product_name(state, catalogue, locale) for state in coming.ending),
+        balance_used=total(
+            plan_balance_use(balance, [one.totals.gross for one in coming.invoices]),
+            buying.currency,
+        ),
     )
 
 

@@ -49,6 +49,7 @@ _WHAT_IT_DOES = {
     Behaviour.AUTHENTICATE: _l("Asks you to approve every payment (3-D Secure)"),
     Behaviour.FAILS_LATER: _l("Is accepted, and fails three days later"),
     Behaviour.REVERSED_LATER: _l("Is paid after three days, and taken back two weeks later"),
+    Behaviour.REFUND_FAILS: _l("Works, and cannot be refunded"),
 }
 _REFUSED = {
     "number_invalid": _l("This number is not right. Check its digits."),

@@ -21,8 +21,8 @@ from portal.domain.tax import Totals
 from portal.domain.wishes import Seats
 from portal.formats import format_percentage
 from portal.queries.card_holders import list_card_holders
-from portal.queries.ended import get_account_overview_with_ended
 from portal.queries.last_days import list_last_day_names
+from portal.queries.licences_overview import get_licences_overview
 from portal.queries.quotes import (
     AccountBuying,
     Holding,
@@ -44,6 +44,7 @@ from portal.web.licences.views import SeatField, cards, seat_changes, seat_field
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
+from portal.web.payment_method.expiring import expiring_card
 from portal.web.signed_in import account, parts, read_connection, signed_in
 
 blueprint = Blueprint("licences", __name__, url_prefix="/licences")
@@ -63,7 +64,8 @@ def index() -> ResponseReturnValue:
     holders = list_card_holders(
         connection, who.id, first=HOLDERS_ON_CARD, last=needed, chosen=chosen
     )
-    buying, holdings, ended = get_account_overview_with_ended(connection, who.id)
+    overview = get_licences_overview(connection, who.id)
+    buying, holdings = overview.buying, overview.holdings
     decision = decide_vendor_tax(
         catalogue.vendor, buying.country, buying.vat_number, buying.vat_status
     )
@@ -71,10 +73,11 @@ def index() -> ResponseReturnValue:
     return respond(
         "licences/index.html",
         cards=cards(rows, holders, catalogue, who.payment_terms, speech().locale),
+        expiring=expiring_card(overview.method, (row.state for row in rows), buying.payment_terms),
         last_day=list_last_day_names(connection, who.id, today)
         if any(_is_last_day(row.state, today) for row in rows)
         else {},
-        ended=ended_cards(ended, catalogue, speech().locale),
+        ended=ended_cards(overview.ended, catalogue, speech().locale),
         next_invoice=next_invoice,
         buying=buying,
         holdings=_by_quote(tuple(h for h in holdings if h.waits_on(today))),

@@ -15,7 +15,7 @@ from portal.domain.permissions import Permission
 from portal.payments.gateway import Patience
 from portal.queries.orders import OrderLineRow, OrderRow, get_order
 from portal.services.collecting import abandon_attempt, refresh_attempt
-from portal.web.access import requires
+from portal.web.access import requires, stays_open
 from portal.web.locale import speech
 from portal.web.orders.declines import decline_sentence
 from portal.web.pages import respond, see_other
@@ -53,6 +53,7 @@ def back_from_bank(order_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/check")
 @requires(Permission.BUY)
+@stays_open
 def check(order_id: int) -> ResponseReturnValue:
     """Ask the provider again, for those who do not want to wait for the worker."""
     order, _lines = _order(order_id)
@@ -63,6 +64,7 @@ def check(order_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/abandon")
 @requires(Permission.BUY)
+@stays_open
 def abandon(order_id: int) -> ResponseReturnValue:
     """Give an unresolved payment up; it is cancelled at the provider first (Q1)."""
     order, _lines = _order(order_id)

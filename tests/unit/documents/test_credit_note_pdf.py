@@ -52,7 +52,15 @@ def test_M6_what_was_paid_is_owed() -> None:
     words = language("en")
     assert settlement_words(NOTE, words) == ("€95.74 less is to be paid on invoice KAN-2026-00412.")
     assert settlement_words(replace(NOTE, to_balance_minor=5_000), words) == (
-        "€50.00 of it was paid already and is owed to you."
+        "€45.74 less is to be paid on invoice KAN-2026-00412. "
+        "€50.00 is on your account balance: your next invoice uses it."
+    )
+    back = replace(NOTE, to_method_minor=9_574)
+    assert settlement_words(back, words) == (
+        "€95.74 goes back to the payment method it came from. You need do nothing."
+    )
+    assert settlement_words(replace(back, refund_arrived=True), words) == (
+        "€95.74 was given back to the payment method it came from."
     )
 
 

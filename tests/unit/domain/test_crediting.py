@@ -37,7 +37,7 @@ def test_I2_all_of_an_invoice_is_credited_to_the_cent() -> None:
     assert plan.totals.gross == gross
     assert plan.nets == {1: eur(7912), 2: eur(13_500), 3: eur(333)}
     assert [group.rate for group in plan.totals.groups] == [HIGH, LOW]
-    assert (plan.completes, plan.settles, plan.to_balance) == (True, True, eur(0))
+    assert (plan.completes, plan.settles, plan.owed) == (True, True, eur(0))
 
 
 def test_I2_the_rest_follows_what_was_credited_before() -> None:
@@ -73,12 +73,12 @@ def test_I2_nothing_left_is_nothing_to_credit() -> None:
 def test_M6_what_was_paid_beyond_the_rest_is_owed() -> None:
     lines, taxes, gross = invoice((1000, HIGH))
     part = plan_credit(lines, taxes, [], eur(500), {1: eur(300)})
-    assert (part.to_balance, part.settles) == (eur(0), False)
+    assert (part.owed, part.settles) == (eur(0), False)
     more = plan_credit(lines, taxes, [as_note(part)], eur(500), {1: eur(400)})
-    assert more.to_balance == eur(500) + part.totals.gross + more.totals.gross - gross
+    assert more.owed == eur(500) + part.totals.gross + more.totals.gross - gross
     assert (more.settles, more.completes) == (True, False)
     rest = plan_credit(lines, taxes, [as_note(part), as_note(more)], eur(500))
-    assert more.to_balance + rest.to_balance == eur(500)
+    assert more.owed + rest.owed == eur(500)
 
 
 LINES = st.lists(
@@ -110,6 +110,6 @@ def test_I2_in_however_many_notes_it_is_the_invoice_in_the_end(
     ):
         plans.append(plan_credit(lines, taxes, notes, paid))
     assert total((plan.totals.gross for plan in plans), "EUR") == gross
-    assert total((plan.to_balance for plan in plans), "EUR") == paid
+    assert total((plan.owed for plan in plans), "EUR") == paid
     assert all(plan.totals.tax.minor >= 0 for plan in plans)
     assert plans[-1].completes

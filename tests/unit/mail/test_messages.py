@@ -20,6 +20,12 @@ from tests.support.html import check_page
 VENDOR = parse_catalogue(demo_catalogue_text()).vendor
 URL = "https://portal.kanto.example"
 
+OWED = {
+    "account_name": "Müller & Söhne", "invoice_number": "KAN-2026-00012", "currency": "EUR",
+    "owed_minor": 9574, "access_ends_on": "2026-12-21", "by_transfer": False, "reference": "R-12",
+    "iban": "BE68539007547034", "bic": "GKCCBEBB",
+}  # fmt: skip
+
 PAYLOADS: dict[str, dict[str, Any]] = {
     "sign_in_link": {"link": f"{URL}/sign-in/abc?x=1&y=2", "minutes": 10, "name": "Lotte <b>V</b>"},
     "receipt": {
@@ -33,8 +39,12 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "order_needs_action": {"order_number": "O-1", "order_id": 7,
                            "amount": {"minor": 9574, "currency": "EUR"}},
     "order_failed": {"order_number": "O-1", "order_id": 7, "reason": "insufficient_funds"},
-    "renewal_unpaid": {"invoice_number": "KAN-2026-00012", "currency": "EUR", "gross_minor": 9574,
-                       "reason": "insufficient_funds"},
+    "owed_failed": {**OWED, "reason": "insufficient_funds", "retry_on": "2026-12-02"},
+    "owed_authentication": {**OWED, "reason": "authentication_required"},
+    "owed_last_warning": {**OWED, "by_transfer": True},
+    "owed_suspended": {**OWED, "reason": "lost_card", "ends_on": "2026-12-30"},
+    "owed_recovered": OWED,
+    "owed_ended": {**OWED, "reason": "expired_card", "ends_on": "2026-12-30"},
     "new_admin_contact": {"account_name": "Müller & Söhne", "name": "Jan", "email": "j@x.example",
                           "added_by": "Lotte"},
     "invitation": {"account_name": "Müller & Söhne", "invited_by": "Lotte"},
@@ -63,6 +73,28 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "account_name": "Müller & Söhne", "invoice_id": 3, "invoice_number": "KAN-2026-00012",
         "currency": "EUR", "gross_minor": 134_310, "due_on": "2026-11-30",
         "will_be_collected": True,
+    },
+    "credit_note": {
+        "account_name": "Müller & Söhne", "invoice_number": "KAN-2026-00012",
+        "credit_note_number": "KAN-CN-2026-00003", "currency": "EUR", "gross_minor": 15_000,
+        "refund_minor": 9_000, "balance_minor": 2_000,
+    },
+    "refund_made": {
+        "account_name": "Müller & Söhne", "credit_note_number": "KAN-CN-2026-00003",
+        "currency": "EUR", "amount_minor": 9_000,
+        "method": {"kind": "card", "brand": "visa", "last4": "4242"},
+    },
+    "refund_failed": {
+        "account_name": "Müller & Söhne", "credit_note_number": "KAN-CN-2026-00003",
+        "currency": "EUR", "amount_minor": 9_000,
+        "method": {"kind": "card", "brand": "visa", "last4": "4242"},
+    },
+    "card_expiring": {
+        "account_name": "Müller & Söhne", "brand": "visa", "last4": "4242", "expires_year": 2026,
+        "expires_month": 12, "renews_on": "2027-01-05",
+    },
+    "payment_method_lost": {
+        "account_name": "Müller & Söhne", "kind": "sepa_debit", "brand": "", "last4": "3201",
     },
     "vat_number_invalid": {"account_name": "Müller & Söhne", "vat_number": "DE299180232"},
     "licences_granted": {"account_name": "A", "product": "Kanto CRM", "added": 3, "total": 15},
@@ -152,12 +184,21 @@ def test_a_receipt_of_an_accepted_debit_does_not_say_paid() -> None:
     assert "accepted" in mail.text
 
 
-def test_M5_an_unpaid_renewal_says_how_much_why_and_what_to_do() -> None:
-    mail = rendered("renewal_unpaid")
+def test_M5_an_unpaid_renewal_says_how_much_why_when_and_what_to_do() -> None:
+    mail = rendered("owed_failed")
     assert "KAN-2026-00012" in mail.subject
-    for expected in ("95.74", "not enough money", f"{URL}/billing/payment-method"):
+    for expected in ("95.74", "not enough money", f"{URL}/billing/owed", "2 December 2026",
+                     "21 December 2026"):  # fmt: skip
         assert expected in mail.text
         assert expected in mail.html
+
+
+def test_M5_who_pays_by_transfer_gets_account_and_reference_instead_of_a_button() -> None:
+    mail = rendered("owed_last_warning")
+    for expected in ("€95.74", "BE68539007547034", "GKCCBEBB", "R-12", "21 December 2026"):
+        assert expected in mail.text
+        assert expected in mail.html
+    assert "/billing/owed" not in mail.text
 
 
 def test_I3_a_renewal_invoice_says_how_it_is_paid_and_by_when() -> None:

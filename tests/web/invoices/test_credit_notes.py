@@ -53,7 +53,7 @@ def test_I2_its_page_says_what_it_corrects_and_where_the_money_is(
     text = text_of(client, PAGE)
     for words in (
         f"Credit note {NOTE}", f"This credit note corrects invoice {invoice.number} of",
-        "€121.00 of it was paid already and is owed to you.", "€100.00", "VAT 21% on €100.00",
+        "€121.00 goes back to the payment method it came from.", "€100.00", "VAT 21% on €100.00",
         "The renewal was changed: a new invoice takes the place of that one.",
     ):  # fmt: skip
         assert words in text

@@ -1,0 +1,67 @@
+"""The e-mails about the payment method: it will have expired, or it can be used no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from portal.languages import Language
+from portal.mail.message import BadPayload, MailMessage
+from portal.wording import method_words
+
+__all__ = ["CardExpiring", "PaymentMethodLost"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardExpiring(MailMessage):
+    """The card will have expired when the renewal on `renews_on` (ISO) is charged."""
+
+    topic = "card_expiring"
+    account_name: str
+    brand: str
+    last4: str
+    expires_year: int
+    expires_month: int
+    renews_on: str
+    payment_method_url: str
+
+    @property
+    def renewal(self) -> date:
+        """The renewal's date; BadPayload where it is none."""
+        try:
+            return date.fromisoformat(self.renews_on)
+        except ValueError as error:
+            raise BadPayload(f"{self.topic}: renews_on is no day: {self.renews_on!r}") from error
+
+    @property
+    def expires(self) -> str:
+        """The last month, as cards write it."""
+        return f"{self.expires_month:02d}/{self.expires_year}"
+
+    def method(self, words: Language) -> str:
+        """The card in words."""
+        return method_words(words, "card", self.brand, self.last4)
+
+    def subject(self, words: Language) -> str:
+        _ = words.gettext
+        return _("Your card expires before the renewal on %(day)s", day=words.day(self.renewal))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentMethodLost(MailMessage):
+    """The provider cannot charge the method any more; another one is needed."""
+
+    topic = "payment_method_lost"
+    account_name: str
+    kind: str
+    brand: str
+    last4: str
+    payment_method_url: str
+
+    def method(self, words: Language) -> str:
+        """The method in words."""
+        return method_words(words, self.kind, self.brand, self.last4)
+
+    def subject(self, words: Language) -> str:
+        _ = words.gettext
+        return _("%(account)s needs another payment method", account=self.account_name)
