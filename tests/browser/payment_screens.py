@@ -45,6 +45,7 @@ PAYMENT_METHODS = (
     Screen("payment-method-none", AMELIA, _no_method),
     Screen("payment-method-remove", AMELIA, _removable_method),
     Screen("payment-method-needed", LOTTE, at("/billing/payment-method/remove")),
+    Screen("owed-nothing", LOTTE, at("/billing/owed")),
     Screen("payment-method-transfer", CAMILLE, at("/billing/payment-method")),
     Screen("payment-method-cancelled", LOTTE, at(lambda p: p.setup_cancelled)),
     # From here on Giulia's card does not reach her renewals.
