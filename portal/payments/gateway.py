@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from portal.domain.money import Money
 
 __all__ = [
-    "ChargeOutcome", "ChargeRecord", "ChargeRequest", "ChargeStatus", "Customer", "EventRefused",
+    "SETTINGS_REFUSALS", "ChargeOutcome", "ChargeRecord", "ChargeRequest", "ChargeStatus", "Customer", "EventRefused",
     "Gateway", "GatewayEventNotice", "GatewayRefused", "GatewayUnknown", "MethodFacts",
     "MethodKind", "Patience", "RefundOutcome", "RefundRequest", "RefundStatus", "RetryRequest",
     "SetupOutcome", "SetupPage", "SetupRequest", "SetupStatus",
@@ -32,6 +32,11 @@ class GatewayRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+SETTINGS_REFUSALS = frozenset({"gateway_key_refused", "gateway_not_configured"})
+"""Refusals of us and not of the request: another day may change them, and they say nothing of
+what became of an earlier call."""
 
 
 class EventRefused(Exception):

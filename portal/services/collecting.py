@@ -20,6 +20,7 @@ from portal.domain.money import Money
 from portal.domain.orders import AttemptStatus
 from portal.models import Account, Invoice, Order, Payment, PaymentAttempt, PaymentMethod
 from portal.payments.gateway import (
+    SETTINGS_REFUSALS,
     ChargeOutcome,
     ChargeRequest,
     ChargeStatus,
@@ -38,8 +39,6 @@ __all__ = [
 
 KEY_IN_USE = "idempotency_mismatch"
 """The port's refusal of a key that was used for another request."""
-_PASSING = frozenset({"gateway_key_refused", "gateway_not_configured"})
-"""Refusals that another day may change; after any other, trying the same again helps nobody."""
 _FINAL = frozenset({ChargeStatus.SUCCEEDED, ChargeStatus.PROCESSING, ChargeStatus.CANCELLED})
 
 
@@ -75,15 +74,17 @@ def collect_attempt(
             mark_unknown(session, attempt_id, now())
         return False
     except GatewayRefused as refusal:
-        if refusal.code == KEY_IN_USE:
-            # An earlier call with this key did reach the provider: what became of it is not known.
+        called_before = stored.status == AttemptStatus.UNKNOWN
+        if refusal.code == KEY_IN_USE or (called_before and refusal.code in SETTINGS_REFUSALS):
+            # An earlier call with this key may have had its effect, and this refusal says nothing
+            # of it: what became of it is not known.
             with transaction() as session:
                 mark_unknown(session, attempt_id, now())
             return False
         outcome = ChargeOutcome(
             ref=stored.gateway_ref or "", status=ChargeStatus.DECLINED,
             amount=stored.request.amount, decline_code=refusal.code,
-            may_retry=refusal.code in _PASSING,
+            may_retry=refusal.code in SETTINGS_REFUSALS,
         )  # fmt: skip
     with transaction() as session:
         settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now(), is_answer=True)

@@ -27,6 +27,7 @@ from portal.models import Account, BillingPeriod, DunningCase, Invoice, Payment,
 from portal.services.audit import SYSTEM, record
 from portal.services.dunning_mails import tell_of_case
 from portal.services.invoice_charges import (
+    TAKEN_BACK,
     InvoiceCharges,
     charge_invoice,
     default_method,
@@ -41,9 +42,6 @@ __all__ = [
     "attend_invoice", "charge_failed", "debit_accepted", "get_case", "money_came",
     "money_taken_back",
 ]  # fmt: skip
-
-TAKEN_BACK = "taken_back"
-"""The reason where money that had arrived was taken back: nobody charges it again unasked (M4)."""
 
 
 def get_case(session: Session, invoice: Invoice) -> DunningCase | None:

@@ -14,6 +14,7 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.models import GatewayEvent, MethodSetup, PaymentAttempt
 from portal.payments.gateway import (
+    SETTINGS_REFUSALS,
     ChargeOutcome,
     EventRefused,
     Gateway,
@@ -57,7 +58,8 @@ def receive_event(
     `applied`; `duplicate` for an event that was taken before; `unknown_object` for one about
     something that is not ours; `ignored` for a type that means nothing to us. All of them are
     stored and acknowledged. EventRefused for a bad signature, time or body; GatewayUnknown where
-    the state could not be read: nothing is stored, the provider sends the event again.
+    the state could not be read, also for our own key's fault: nothing is stored, the provider
+    sends the event again.
     """
     notice = gateway.read_event(body, headers, int(now.timestamp()))
     if not _is_storable(notice):
@@ -144,7 +146,9 @@ def _effect(
                 if settle_method(session, notice.ref, known, facts, now)
                 else "unknown_object"
             )
-    except GatewayRefused:
+    except GatewayRefused as refused:
+        if refused.code in SETTINGS_REFUSALS:
+            raise GatewayUnknown(refused.code) from refused
         return lambda session: "unknown_object"
     return lambda session: "ignored"
 

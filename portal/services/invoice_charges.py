@@ -18,10 +18,12 @@ from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 
 __all__ = [
-    "InvoiceCharges", "charge_invoice", "default_method", "owed_of", "pay_invoice", "read_charges",
+    "TAKEN_BACK", "InvoiceCharges", "charge_invoice", "default_method", "owed_of", "pay_invoice", "read_charges",
     "retry_with_method",
 ]  # fmt: skip
 
+TAKEN_BACK = "taken_back"
+"""The reason where money that had arrived was taken back: nobody charges it again unasked (M4)."""
 _RUNNING = ("reserved", "unknown", "processing")
 
 
@@ -179,11 +181,13 @@ def pay_invoice(
 
 
 def retry_with_method(
-    session: Session, account: Account, method: PaymentMethod, now: datetime
+    session: Session, account: Account, method: PaymentMethod, now: datetime, *, asked: bool
 ) -> None:
     """A new method tries everything that is owed at once, each invoice once (M5).
 
-    What had stopped the retries was about the old one. The account is locked.
+    What had stopped the retries was about the old one. But what the bank took back is tried only
+    where the customer gave the method (`asked`), not where the provider renewed it by itself. The
+    account is locked.
     """
     if account.payment_terms != "automatic":
         return
@@ -201,6 +205,8 @@ def retry_with_method(
     ).all()
     for invoice, case in invoices:
         if case is not None:
+            if case.stopped_because == TAKEN_BACK and not asked:
+                continue
             case.stopped_because = None
         charges = read_charges(session, invoice)
         if charges.unsettled is None and owed_of(invoice) > 0:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from portal.models import AccountBalance, Invoice, Payment
+from portal.models import AccountBalance, Invoice, Payment, Refund
 from portal.services.audit import Actor, record
 from portal.services.balances import get_balance
 
-__all__ = ["keep_overpayment", "receive_payment", "restate_paid", "take_back_overpayment"]
+__all__ = ["keep_overpayment", "receive_payment", "restate_paid", "take_back_balance"]
 
 _GATEWAY = Actor("gateway", "")
 
@@ -88,17 +88,19 @@ def keep_overpayment(
     session.flush()
 
 
-def take_back_overpayment(session: Session, payment: Payment, now: datetime) -> None:
+def take_back_balance(session: Session, payment: Payment, now: datetime) -> None:
     """The bank took a payment back: what it had left on the balance is not owed any more.
 
-    Never more than is still there: what was used of it meanwhile is for people to ask for.
+    That is what was too much of it, and its refunds that failed. Never more than is still there:
+    what was used of it meanwhile is for people to ask for.
     """
-    kept = session.scalars(
-        select(AccountBalance).where(AccountBalance.payment_id == payment.id)
-    ).one_or_none()
-    if kept is None:
-        return
-    amount = min(kept.amount_minor, get_balance(session, payment.account_id))
+    refunds = select(Refund.id).where(Refund.payment_id == payment.id)
+    kept = session.scalar(
+        select(func.coalesce(func.sum(AccountBalance.amount_minor), 0)).where(
+            or_(AccountBalance.payment_id == payment.id, AccountBalance.refund_id.in_(refunds))
+        )
+    )
+    amount = min(int(kept or 0), get_balance(session, payment.account_id))
     if amount > 0:
         session.add(
             AccountBalance(

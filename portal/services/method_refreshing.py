@@ -178,7 +178,7 @@ def _update(
         )
     if renewed and method.is_default:
         session.flush()
-        retry_with_method(session, account, method, now)  # as a new card would (M5)
+        retry_with_method(session, account, method, now, asked=False)  # as a new card would (M5)
 
 
 def _is_good_for_longer(method: PaymentMethod, facts: MethodFacts) -> bool:

@@ -250,7 +250,7 @@ def _take_method(
         now=now,
         dedupe_key=f"refresh_method:{method.id}",
     )
-    retry_with_method(session, account, method, now)  # what is owed, at once (M5)
+    retry_with_method(session, account, method, now, asked=True)  # what is owed, at once (M5)
 
 
 def _is_overtaken(session: Session, setup: MethodSetup) -> bool:

@@ -35,7 +35,7 @@ from portal.services.invoice_paying import (
     keep_overpayment,
     receive_payment,
     restate_paid,
-    take_back_overpayment,
+    take_back_balance,
 )
 from portal.services.invoicing import issue_order_invoice
 from portal.services.locks import lock_account
@@ -104,9 +104,6 @@ def settle_charge(
             _order_failed(session, order, account, payment, attempt, outcome, was, catalogue, now)
         else:
             invoice_unpaid(session, account, payment, attempt, outcome, was, catalogue, now)
-    if outcome.reversed and status is AttemptStatus.SUCCEEDED:
-        # Late news: it came, and was taken back since.
-        _reverse(session, account, payment, catalogue, now)
     session.flush()
 
 
@@ -344,7 +341,7 @@ def _reverse(
         return
     payment.status = "reversed"
     invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
-    take_back_overpayment(session, payment, now)
+    take_back_balance(session, payment, now)
     if invoice is not None:
         restate_paid(session, invoice, now)
     record(session, "payment_reversed", actor=GATEWAY, now=now, account_id=payment.account_id,

@@ -34,6 +34,7 @@ from portal.models import (
     Refund,
 )
 from portal.payments.gateway import (
+    SETTINGS_REFUSALS,
     Gateway,
     GatewayRefused,
     GatewayUnknown,
@@ -49,7 +50,7 @@ from portal.services.outbox import enqueue_job, enqueue_mail, open_desk_task
 __all__ = ["find_refund", "give_back", "list_unsettled_refunds", "make_refund", "settle_refund"]
 
 _GATEWAY = Actor("gateway", "")
-_NOT_FINAL = {"idempotency_mismatch", "gateway_not_configured", "gateway_key_refused"}
+_NOT_FINAL = SETTINGS_REFUSALS | {"idempotency_mismatch"}
 """Refusals that do not say what became of an earlier call, or that end with the settings."""
 _KEY_IS_KEPT = timedelta(hours=20)
 """Providers may forget a key after 24 hours: from here on the charge is looked at first."""
@@ -145,6 +146,7 @@ class _Stored:
     gateway_ref: str | None
     request: RefundRequest
     created_at: datetime
+    charge_begun_at: datetime
     charged_at: datetime
 
 
@@ -203,7 +205,9 @@ def _ask(
 def _refunded_at_provider(gateway: Gateway, stored: _Stored) -> int | None:
     """What the provider's books say was given back of the charge; None if it is not among them."""
     around = timedelta(days=1)
-    for charge in gateway.list_charges(stored.charged_at - around, stored.charged_at + around):
+    # A charge that was tried again was made by its first try, days before the one that succeeded.
+    since, until = stored.charge_begun_at - around, stored.charged_at + around
+    for charge in gateway.list_charges(since, until):
         if charge.ref == stored.request.charge_ref:
             return charge.refunded.minor
     return None
@@ -224,9 +228,10 @@ def _refunded_by_others(session: Session, request: RefundRequest) -> int:
 
 
 def _stored(session: Session, refund_id: int) -> _Stored:
-    refund, charge_ref, charged_at = session.execute(
-        select(Refund, PaymentAttempt.gateway_ref, PaymentAttempt.created_at)
-        .join(PaymentAttempt, PaymentAttempt.payment_id == Refund.payment_id)
+    refund, charge_ref, begun_at, charged_at = session.execute(
+        select(Refund, PaymentAttempt.gateway_ref, Payment.created_at, PaymentAttempt.created_at)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
         .where(
             Refund.id == refund_id,
             PaymentAttempt.status == "succeeded",
@@ -245,6 +250,7 @@ def _stored(session: Session, refund_id: int) -> _Stored:
             reference=f"refund:{refund.id}",
         ),
         created_at=refund.created_at,
+        charge_begun_at=begun_at,
         charged_at=charged_at,
     )
 
@@ -343,28 +349,34 @@ def _failed(
     session: Session, refund: Refund, payment: Payment, note: CreditNote, account: Account,
     code: str | None, now: datetime,
 ) -> None:  # fmt: skip
-    """The money did not reach the method: it is owed on the balance instead, and people look."""
+    """The money did not reach the method: it is owed on the balance instead, and people look.
+
+    Not where the bank has taken the payment back meanwhile: then the customer has it already (M4).
+    """
     refund.failure_code = (code or "")[:60] or None
     payment.refunded_minor -= refund.amount_minor
-    session.add(
-        AccountBalance(
-            account_id=account.id,
-            at=now,
-            amount_minor=refund.amount_minor,
-            currency=refund.currency,
-            reason="credit_note",
-            invoice_id=note.invoice_id,
-            credit_note_id=note.id,
-            refund_id=refund.id,
+    is_owed = payment.status != "reversed"
+    if is_owed:
+        session.add(
+            AccountBalance(
+                account_id=account.id,
+                at=now,
+                amount_minor=refund.amount_minor,
+                currency=refund.currency,
+                reason="credit_note",
+                invoice_id=note.invoice_id,
+                credit_note_id=note.id,
+                refund_id=refund.id,
+            )
         )
-    )
     amount = {"amount_minor": refund.amount_minor, "currency": refund.currency}
     record(session, "refund_failed", actor=_GATEWAY, now=now, account_id=account.id,
            subject=note.number, new=amount)  # fmt: skip
     open_desk_task(session, "refund_failed", dedupe_key=f"refund_failed:{refund.id}",
                    details={"credit_note": note.number, "reason": code or "", **amount}, now=now,
                    account_id=account.id)  # fmt: skip
-    _tell(session, "refund_failed", refund, payment, note, account, now)
+    if is_owed:
+        _tell(session, "refund_failed", refund, payment, note, account, now)
 
 
 def _tell(

@@ -23,6 +23,7 @@ from portal.payments.gateway import (
     ChargeOutcome,
     ChargeRequest,
     ChargeStatus,
+    GatewayRefused,
     GatewayUnknown,
     MethodKind,
     Patience,
@@ -139,6 +140,23 @@ def test_M2_an_event_whose_state_cannot_be_read_comes_again(
     gateway.faults.append(fault)
     with pytest.raises(GatewayUnknown):
         receive(parts, event)
+    assert not events()
+    assert receive(parts, event) == "applied"
+    assert len(methods(account_id)) == 1
+
+
+def test_M2_an_event_that_our_own_key_may_not_read_comes_again(
+    gateway: DemoGateway, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_ref: str, _patience: Patience) -> None:
+        raise GatewayRefused("gateway_key_refused")
+
+    account_id, _, ref = completed_setup(gateway)
+    event = signed(gateway, "evt_1", "setup", ref)
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "get_setup", refuse)
+        with pytest.raises(GatewayUnknown):
+            receive(parts, event)
     assert not events()
     assert receive(parts, event) == "applied"
     assert len(methods(account_id)) == 1

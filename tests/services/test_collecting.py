@@ -188,6 +188,25 @@ def test_M1_a_key_that_was_used_for_another_request_is_unknown_not_declined(
     assert [c.ref for c in charges(books)] == [charge.ref]
 
 
+def test_M1_a_key_of_ours_that_is_refused_does_not_decline_what_may_be_charged(
+    books: Session, parts: Parts, gateway: DemoGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_request: ChargeRequest, _patience: Patience) -> None:
+        raise GatewayRefused("gateway_key_refused")
+
+    monkeypatch.setattr("portal.jobs.worker.deliver_demo_events", lambda *_: 0)
+    order = order_ready_to_pay(parts)
+    gateway.faults.append(Fault.AFTER)
+    assert not collected(parts, order.attempt_id)  # charged, and the answer was lost
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "charge", refuse)
+        assert not collected(parts, order.attempt_id)
+    assert outcome_of(books, order.order_id).attempts == ("unknown",)
+    worker(parts, LATER)
+    assert outcome_of(books, order.order_id) == GRANTED
+    assert len(charges(books)) == 1
+
+
 # --- what the provider may answer --------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from portal.models import (
     Account,
     AuditEvent,
     DemoObject,
+    DunningCase,
     GatewayEvent,
     Invoice,
     Job,
@@ -29,6 +30,7 @@ from portal.parts import Parts
 from portal.payments.demo_books import change_object
 from portal.payments.demo_gateway import DemoGateway, Fault
 from portal.payments.gateway import GatewayUnknown, MethodFacts, Patience
+from portal.services.dunning import money_taken_back
 from portal.services.gateway_events import receive_event
 from portal.services.method_refreshing import (
     MethodMoved,
@@ -276,9 +278,8 @@ def test_M3_the_job_that_detaches_comes_back_while_a_debit_runs(
     assert parts.gateway.get_method(method.gateway_ref, Patience.ON_SCREEN) is not None
 
 
-def test_M5_a_renewed_card_tries_at_once_what_is_owed(parts: Parts, gateway: DemoGateway) -> None:
-    """As a new card would, once; news without a later expiry tries nothing."""
-    method = method_in_use()
+def owed_with(method: PaymentMethod, parts: Parts, *, payment_status: str) -> int:
+    """An order's invoice whose money did not stay; its id."""
     collected(parts, order_ready_to_pay(parts).attempt_id)
     with transaction() as session:
         invoice = session.scalars(
@@ -289,8 +290,39 @@ def test_M5_a_renewed_card_tries_at_once_what_is_owed(parts: Parts, gateway: Dem
         assert invoice is not None
         invoice.status, invoice.paid_minor, invoice.paid_at = "open", 0, None
         for payment in session.scalars(select(Payment).where(Payment.invoice_id == invoice.id)):
-            payment.status = "failed"
-        invoice_id = invoice.id
+            payment.status = payment_status
+        return int(invoice.id)
+
+
+def test_M4_M5_a_renewed_card_does_not_try_unasked_what_the_bank_took_back(
+    parts: Parts, gateway: DemoGateway
+) -> None:
+    method = method_in_use()
+    invoice_id = owed_with(method, parts, payment_status="reversed")
+    with transaction() as session:
+        account = session.get_one(Account, method.account_id)
+        invoice = session.get_one(Invoice, invoice_id)
+        money_taken_back(session, account, invoice, catalogue=parts.catalogue, now=clock.now())
+    at_provider(method.gateway_ref, expires_year=2039)
+    kind = "payment_method.automatically_updated"
+    assert receive(parts, event(parts, gateway, method.gateway_ref, kind, 1)) == "applied"
+    with transaction() as session:
+        renewed = session.get_one(PaymentMethod, method.id)
+        assert renewed.expires_year == 2039
+        case = session.scalars(
+            select(DunningCase).where(DunningCase.invoice_id == invoice_id)
+        ).one()
+        assert case.stopped_because == "taken_back"
+        assert (
+            session.scalars(select(PaymentAttempt).where(PaymentAttempt.settled_at.is_(None))).all()
+            == []
+        )
+
+
+def test_M5_a_renewed_card_tries_at_once_what_is_owed(parts: Parts, gateway: DemoGateway) -> None:
+    """As a new card would, once; news without a later expiry tries nothing."""
+    method = method_in_use()
+    invoice_id = owed_with(method, parts, payment_status="failed")
     news: list[dict[str, Any]] = [{"last4": "9999"}, {"expires_year": 2039}, {}]
     for number, changed in enumerate(news):
         at_provider(method.gateway_ref, **changed)

@@ -24,14 +24,23 @@ from portal.models import (
     Invoice,
     OutboxMessage,
     Payment,
+    PaymentAttempt,
     Refund,
 )
 from portal.parts import Parts
 from portal.payments import demo_hosted_page
 from portal.payments.demo_gateway import DemoGateway, Fault
 from portal.payments.demo_numbers import Behaviour
-from portal.payments.gateway import GatewayRefused, Patience, RefundOutcome, RefundStatus
+from portal.payments.gateway import (
+    ChargeOutcome,
+    ChargeStatus,
+    GatewayRefused,
+    Patience,
+    RefundOutcome,
+    RefundStatus,
+)
 from portal.services.demo_provider import deliver_demo_events
+from portal.services.payment_settlement import settle_charge
 from portal.services.refunding import make_refund, settle_refund
 from tests.conftest import NOW
 from tests.support.buying import ATELIER, LUMIERE, MUELLER
@@ -170,6 +179,58 @@ def test_M6_one_that_comes_back_from_the_bank_days_later_too(parts: Parts, books
     credited(parts)
     back = books.scalar(select(func.sum(Refund.amount_minor)).where(Refund.status != "failed"))
     assert (back or 0) + balance(books) == an_invoice(books).gross_minor
+
+
+@pytest.mark.parametrize("reversed_first", [True, False])
+def test_M4_M6_what_the_bank_took_back_is_not_owed_on_the_balance_as_well(
+    parts: Parts, books: Session, monkeypatch: pytest.MonkeyPatch, reversed_first: bool
+) -> None:
+    def refuses(*_args: object) -> None:
+        raise GatewayRefused("charge_reversed")
+
+    def take_back() -> None:
+        with transaction() as session:
+            attempt = session.scalars(
+                select(PaymentAttempt).where(PaymentAttempt.payment_id == refund.payment_id)
+            ).one()
+            payment = session.get_one(Payment, refund.payment_id)
+            outcome = ChargeOutcome(
+                str(attempt.gateway_ref), ChargeStatus.SUCCEEDED,
+                Money(payment.amount_minor, payment.currency), reversed=True,
+            )  # fmt: skip
+            settle_charge(session, attempt.id, outcome, catalogue=parts.catalogue, now=clock.now())
+
+    credited(parts)
+    refund = refund_of(books)
+    monkeypatch.setattr(DemoGateway, "refund", refuses)
+    if reversed_first:
+        take_back()
+    assert call(parts, refund.id)
+    assert refund_of(books).status == "failed"
+    if not reversed_first:
+        assert balance(books) == refund.amount_minor
+        take_back()
+    assert balance(books) == 0
+    assert books.scalars(select(DeskTask).where(DeskTask.kind == "refund_failed")).one()
+
+
+def test_M1_the_charge_of_an_earlier_try_is_found_in_the_books_of_its_day(
+    parts: Parts, books: Session
+) -> None:
+    credited(parts, amounts=PART)
+    refund = refund_of(books)
+    gateway_of(parts).faults.append(Fault.AFTER)
+    assert not call(parts, refund.id)
+    with transaction() as session:  # it succeeded by a retry, weeks after it was made
+        session.execute(
+            update(PaymentAttempt)
+            .where(PaymentAttempt.payment_id == refund.payment_id)
+            .values(created_at=NOW)
+        )
+    clock.fix(NOW + timedelta(days=2))
+    assert call(parts, refund.id)
+    assert refund_of(books).status == "succeeded"
+    assert len(provider_refunds(books)) == 1
 
 
 @pytest.mark.parametrize("code", ["gateway_not_configured", "gateway_key_refused"])

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, url_for
+from flask import Blueprint, abort, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
-from portal.db import transaction
 from portal.domain.catalogue import Catalogue
 from portal.domain.labels import label_of, sold_label
 from portal.domain.order_lines import Sold
 from portal.domain.orders import UNRESOLVED
 from portal.domain.permissions import Permission
-from portal.payments.gateway import Patience
 from portal.queries.orders import OrderLineRow, OrderRow, get_order
-from portal.services.collecting import abandon_attempt, refresh_attempt
 from portal.web.access import requires, stays_open
+from portal.web.attempts import flash_still_checked, give_up, look_up
 from portal.web.locale import speech
 from portal.web.orders.declines import decline_sentence
 from portal.web.pages import respond, see_other
-from portal.web.signed_in import account, parts, read_connection, stop_reading
+from portal.web.signed_in import account, parts, read_connection
 
 blueprint = Blueprint("orders", __name__, url_prefix="/orders/<int:order_id>")
 
@@ -58,7 +55,7 @@ def check(order_id: int) -> ResponseReturnValue:
     """Ask the provider again, for those who do not want to wait for the worker."""
     order, _lines = _order(order_id)
     if not _refresh(order):
-        flash(_("The payment is still being checked. Nothing is charged twice."), "info")
+        flash_still_checked()
     return see_other(url_for("orders.show", order_id=order_id))
 
 
@@ -68,37 +65,15 @@ def check(order_id: int) -> ResponseReturnValue:
 def abandon(order_id: int) -> ResponseReturnValue:
     """Give an unresolved payment up; it is cancelled at the provider first (Q1)."""
     order, _lines = _order(order_id)
-    here = parts()
     if order.attempt_id is not None and order.status in UNRESOLVED:
-        stop_reading()
-        settled = abandon_attempt(
-            transaction,
-            here.gateway,
-            order.attempt_id,
-            catalogue=here.catalogue,
-            public_url=here.settings.public_url,
-            patience=Patience.ON_SCREEN,
-            now=here.clock.now,
-        )
-        if not settled:
-            flash(_("The payment could not be cancelled yet. Try again in a moment."), "warn")
+        give_up(order.attempt_id)
     return see_other(url_for("orders.show", order_id=order_id))
 
 
 def _refresh(order: OrderRow) -> bool:
     if order.attempt_id is None or order.status not in UNRESOLVED:
         return True
-    here = parts()
-    stop_reading()
-    return refresh_attempt(
-        transaction,
-        here.gateway,
-        order.attempt_id,
-        catalogue=here.catalogue,
-        public_url=here.settings.public_url,
-        patience=Patience.ON_SCREEN,
-        now=here.clock.now,
-    )
+    return look_up(order.attempt_id)
 
 
 def _label(line: OrderLineRow, catalogue: Catalogue, locale: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, abort, flash, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
 from portal.db import transaction
 from portal.domain.errors import DomainError
@@ -14,10 +13,11 @@ from portal.domain.permissions import Permission
 from portal.payments.gateway import Patience
 from portal.queries.owed import OwedInvoice, get_owed_invoice, list_owed_invoices
 from portal.queries.payment_methods import PaymentMethodRow, get_default_method
-from portal.services.collecting import abandon_attempt, collect_attempt, refresh_attempt
+from portal.services.collecting import collect_attempt
 from portal.services.invoice_charges import pay_invoice
 from portal.web.access import requires, stays_open
 from portal.web.acting import acting_person
+from portal.web.attempts import flash_still_checked, give_up, look_up
 from portal.web.messages import error_sentence
 from portal.web.orders.declines import decline_sentence
 from portal.web.owed.views import owed_cards
@@ -123,7 +123,7 @@ def back_from_bank(number: str) -> ResponseReturnValue:
 def check(number: str) -> ResponseReturnValue:
     """Ask the provider again, for those who do not want to wait for the worker."""
     if not _refresh(_invoice(number)):
-        flash(_("The payment is still being checked. Nothing is charged twice."), "info")
+        flash_still_checked()
     return see_other(url_for("owed.payment", number=number))
 
 
@@ -132,37 +132,16 @@ def check(number: str) -> ResponseReturnValue:
 @stays_open
 def cancel(number: str) -> ResponseReturnValue:
     """Give up a payment that waits for the bank; it is cancelled at the provider first."""
-    invoice, here = _invoice(number), parts()
+    invoice = _invoice(number)
     if invoice.attempt_id is not None and invoice.to_confirm:
-        stop_reading()
-        settled = abandon_attempt(
-            transaction,
-            here.gateway,
-            invoice.attempt_id,
-            catalogue=here.catalogue,
-            public_url=here.settings.public_url,
-            patience=Patience.ON_SCREEN,
-            now=here.clock.now,
-        )
-        if not settled:
-            flash(_("The payment could not be cancelled yet. Try again in a moment."), "warn")
+        give_up(invoice.attempt_id)
     return see_other(url_for("owed.payment", number=number))
 
 
 def _refresh(invoice: OwedInvoice) -> bool:
     if invoice.attempt_id is None or invoice.attempt_status not in _UNSETTLED:
         return True
-    here = parts()
-    stop_reading()
-    return refresh_attempt(
-        transaction,
-        here.gateway,
-        invoice.attempt_id,
-        catalogue=here.catalogue,
-        public_url=here.settings.public_url,
-        patience=Patience.ON_SCREEN,
-        now=here.clock.now,
-    )
+    return look_up(invoice.attempt_id)
 
 
 def _shown(invoice: OwedInvoice) -> Money:

@@ -1,0 +1,50 @@
+"""A payment whose outcome is awaited on a page: looked up again, or given up (M1, Q1)."""
+
+from __future__ import annotations
+
+from flask import flash
+from flask_babel import gettext as _
+
+from portal.db import transaction
+from portal.payments.gateway import Patience
+from portal.services.collecting import abandon_attempt, refresh_attempt
+from portal.web.signed_in import parts, stop_reading
+
+__all__ = ["flash_still_checked", "give_up", "look_up"]
+
+
+def look_up(attempt_id: int) -> bool:
+    """Ask the provider what became of the attempt; False if it cannot tell yet."""
+    here = parts()
+    stop_reading()
+    return refresh_attempt(
+        transaction,
+        here.gateway,
+        attempt_id,
+        catalogue=here.catalogue,
+        public_url=here.settings.public_url,
+        patience=Patience.ON_SCREEN,
+        now=here.clock.now,
+    )
+
+
+def give_up(attempt_id: int) -> None:
+    """Cancel the attempt at the provider; says so where that could not be done yet."""
+    here = parts()
+    stop_reading()
+    settled = abandon_attempt(
+        transaction,
+        here.gateway,
+        attempt_id,
+        catalogue=here.catalogue,
+        public_url=here.settings.public_url,
+        patience=Patience.ON_SCREEN,
+        now=here.clock.now,
+    )
+    if not settled:
+        flash(_("The payment could not be cancelled yet. Try again in a moment."), "warn")
+
+
+def flash_still_checked() -> None:
+    """Say that the outcome is still awaited, and that waiting is safe."""
+    flash(_("The payment is still being checked. Nothing is charged twice."), "info")
