@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from portal.domain.money import Money
 
-__all__ = ["InvoiceDocument", "InvoiceDocumentLine", "PaidWith", "TaxRow"]
+__all__ = ["InvoiceDocument", "InvoiceDocumentLine", "PaidWith", "TaxRow", "tax_rows_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class TaxRow:
     rate: Decimal
     net_minor: int
     tax_minor: int
+
+
+def tax_rows_of(tax: Mapping[str, Any]) -> tuple[TaxRow, ...]:
+    """The sums by rate of the tax that a document has frozen (services/snapshots.tax_snapshot)."""
+    return tuple(
+        TaxRow(Decimal(group["rate"]), group["net_minor"], group["tax_minor"])
+        for group in tax.get("groups", ())
+    )
 
 
 @dataclass(frozen=True, slots=True)

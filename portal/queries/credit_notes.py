@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all
-from portal.documents.invoice_document import InvoiceDocument, InvoiceDocumentLine, TaxRow
+from portal.documents.invoice_document import InvoiceDocument, InvoiceDocumentLine, tax_rows_of
 from portal.domain.money import Money
 from portal.models import AccountBalance, CreditNote, Invoice, Refund
 
@@ -117,10 +116,7 @@ def _document(row: Any) -> InvoiceDocument:
         tax_minor=row.tax_minor,
         gross_minor=row.gross_minor,
         treatment=row.tax.get("treatment", ""),
-        tax_rows=tuple(
-            TaxRow(Decimal(group["rate"]), group["net_minor"], group["tax_minor"])
-            for group in row.tax.get("groups", ())
-        ),
+        tax_rows=tax_rows_of(row.tax),
         locale=row.locale,
         seller=row.seller,
         buyer=row.buyer,

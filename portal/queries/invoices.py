@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, func, literal, or_, select, union, union_all
@@ -16,7 +15,7 @@ from portal.documents.invoice_document import (
     InvoiceDocument,
     InvoiceDocumentLine,
     PaidWith,
-    TaxRow,
+    tax_rows_of,
 )
 from portal.documents.invoice_words import NOT_COLLECTED
 from portal.domain.money import Money
@@ -309,10 +308,7 @@ def _document(
         tax_minor=row.tax_minor,
         gross_minor=row.gross_minor,
         treatment=row.tax.get("treatment", ""),
-        tax_rows=tuple(
-            TaxRow(Decimal(group["rate"]), group["net_minor"], group["tax_minor"])
-            for group in row.tax.get("groups", ())
-        ),
+        tax_rows=tax_rows_of(row.tax),
         locale=row.locale,
         seller=row.seller,
         buyer=row.buyer,
