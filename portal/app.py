@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from flask import Flask
 
@@ -21,7 +21,11 @@ from portal.extensions import LazyMigrate, babel, csrf, db, htmx, limiter, mail
 from portal.mail.transport import MailTransport
 from portal.parts import Parts
 from portal.payments.gateway import Gateway
+from portal.payments.time_limit import ANSWER_WITHIN, limited_to
 from portal.vat.register import VatRegister
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 BODY_LIMIT = 1_000_000  # bytes; files have their own, larger limit where they are accepted
 
@@ -97,7 +101,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     from portal.web import install_web  # the pages import the extensions made above
 
     install_web(app, babel)
+    app.wsgi_app = _in_time(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _in_time(answer: WSGIApplication) -> WSGIApplication:
+    """No answer, of a page or to a webhook, waits longer for the payment provider (M1)."""
+
+    def limited(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with limited_to(ANSWER_WITHIN):
+            return answer(environ, start_response)
+
+    return limited
 
 
 def create_demo_app() -> Flask:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -40,8 +40,8 @@ from sqlalchemy.types import NullType
 from portal.extensions import db
 
 __all__ = [
-    "Transaction", "among", "engine_options", "fetch_all", "fetch_first", "prepare_engine", "reading",
-    "snapshot", "transaction",
+    "Transaction", "among", "engine_options", "fetch_all", "fetch_first", "is_database_away",
+    "prepare_engine", "reading", "snapshot", "transaction",
 ]  # fmt: skip
 
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -176,6 +176,13 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         session.close()
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Whether the database itself is away or busy: no item of a batch is to blame for that."""
+    return isinstance(error, OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
 
 
 class _IdList(TypeDecorator[Any]):

@@ -21,6 +21,7 @@ from babel.numbers import NumberPattern, format_decimal, format_percent
 from portal.domain.money import Money, major, minor_digits
 
 __all__ = [
+    "as_written",
     "babel_locale",
     "format_country",
     "format_day",
@@ -39,6 +40,9 @@ __all__ = [
 _REGIONAL = {"en": "en_GB"}
 _REMEMBERED = 8192
 _LEADING_ZERO = re.compile(r"\b0(?=[1-9]\b)")
+_TWO_STOPS = re.compile(r"(?<=\w)\.\.(?=\s|$)")
+# An article before a day that begins with a vowel when it is spoken: otto, undici.
+_ARTICLE = re.compile(r"\b(I|i|[Dd]e|[Dd]a|[Aa]|[Nn]e|[Ss]u)l (?=(?:8|11) [a-z])")
 
 
 @lru_cache(maxsize=64)
@@ -75,6 +79,22 @@ def _first_of_month(text: str, on: date, locale: str) -> str:
     if on.day == 1 and locale.startswith("fr") and text.startswith("1 "):
         return f"1er{text[1:]}"
     return text
+
+
+def as_written(text: str, locale: str) -> str:
+    """A sentence whose names and dates were filled in, as it is written.
+
+    The full stop of `Valdarno S.p.A.` ends a sentence, too. Italian says dell’8 and l’11 dicembre,
+    not del 8 and il 11.
+    """
+    if ".." in text:
+        text = _TWO_STOPS.sub(".", text)
+    return _ARTICLE.sub(_without_vowel, text) if locale == "it" else text
+
+
+def _without_vowel(article: re.Match[str]) -> str:
+    before = article[1]  # il: an l; del: dell
+    return f"{'L' if before == 'I' else 'l' if before == 'i' else before + 'll'}’"
 
 
 @lru_cache(maxsize=_REMEMBERED)

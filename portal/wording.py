@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from portal.domain.money import Money
+from portal.domain.payment_methods import card_brand
 from portal.languages import Language
 
 __all__ = ["consent_words", "formula_words", "line_words", "method_words"]
@@ -48,8 +49,10 @@ def method_words(words: Language, kind: str, brand: str = "", last4: str = "") -
         return _("bank transfer")
     if kind == "sepa_debit":
         return _("SEPA direct debit from the account ending %(last4)s", last4=last4)
-    shown = brand if brand != brand.lower() else brand.replace("_", " ").title()
-    return _("%(brand)s ending %(last4)s", brand=shown or _("Card"), last4=last4)
+    name = card_brand(brand)
+    if not name:
+        return _("Card ending %(last4)s", last4=last4)
+    return _("%(brand)s ending %(last4)s", brand=name, last4=last4)
 
 
 def consent_words(words: Language, account: str, when: str, role: str | None) -> str:

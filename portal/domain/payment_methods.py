@@ -10,8 +10,8 @@ from enum import StrEnum
 from portal.domain.subscriptions import SubscriptionState
 
 __all__ = [
-    "MethodNeed", "NeedKind", "expires_before", "plan_method_needs", "refusal_of",
-    "renewal_beyond_expiry",
+    "MethodNeed", "NeedKind", "card_brand", "expires_before", "first_charged_renewal",
+    "plan_method_needs", "refusal_of", "renewal_beyond_expiry",
 ]  # fmt: skip
 
 
@@ -37,6 +37,26 @@ class MethodNeed:
     ref: int | None = None
 
 
+_BRANDS = {
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "unknown": "",
+}
+
+
+def card_brand(brand: str) -> str:
+    """A brand in the provider's spelling as its cards write it: `cartes_bancaires` is Cartes Bancaires.
+
+    A name, so the same in every language; empty where the provider does not know it.
+    """
+    known = _BRANDS.get(brand)
+    if known is not None:
+        return known
+    return brand if brand != brand.lower() else brand.replace("_", " ").title()
+
+
 def expires_before(year: int | None, month: int | None, on: date) -> bool:
     """Whether a card that is good through `month` of `year` is no longer good on `on`.
 
@@ -58,6 +78,11 @@ def refusal_of(funding: str, year: int | None, month: int | None, today: date) -
     if expires_before(year, month, today):
         return "expired_card"
     return None
+
+
+def first_charged_renewal(states: Iterable[SubscriptionState]) -> date | None:
+    """The first coming renewal for which a method is needed; None where nothing will be charged."""
+    return min((on for state in states if (on := _charged_on(state)) is not None), default=None)
 
 
 def renewal_beyond_expiry(

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
 
-from portal.db import reading, transaction
+from portal.db import is_database_away, reading, transaction
 from portal.jobs.collection import StillUnknown
 from portal.jobs.registry import register
 from portal.parts import Parts
@@ -65,10 +64,8 @@ def _attend(parts: Parts, batch: Sequence[Attention], now: datetime) -> None:
         with transaction() as session:
             attend(session, batch, catalogue=parts.catalogue, now=now)
     except Exception as error:
-        if isinstance(error, OperationalError) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
-            raise  # the database is away or busy: nobody's case is to blame
+        if is_database_away(error):
+            raise
         if len(batch) > 1:  # only the one at fault is put aside
             for one in batch:
                 _attend(parts, [one], now)

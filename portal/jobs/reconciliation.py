@@ -1,4 +1,4 @@
-"""The nightly job that compares our payments with the provider's records."""
+"""The jobs that compare our payments with the provider's records: nightly, and weekly further back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import structlog
 from portal.db import reading, transaction
 from portal.jobs.registry import register
 from portal.parts import Parts
-from portal.services.reconciliation import reconcile, window_of
+from portal.services.reconciliation import REVERSIBLE, reconcile, window_of
 
-__all__ = ["reconcile_payments"]
+__all__ = ["reconcile_payments", "reconcile_reversible"]
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,16 @@ def reconcile_payments(parts: Parts, payload: Mapping[str, Any], now: datetime) 
     """Once a day; a day that no worker saw is part of the next one's window."""
     with transaction() as session:
         since = window_of(session, now)
+    _reconcile(parts, since, now)
+
+
+@register("reconcile_reversible", every=timedelta(days=7))
+def reconcile_reversible(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Once a week: all charges that may still be taken back, where news of it was lost (M4)."""
+    _reconcile(parts, now - REVERSIBLE, now)
+
+
+def _reconcile(parts: Parts, since: datetime, now: datetime) -> None:
     result = reconcile(
         transaction, reading, parts.gateway, since, catalogue=parts.catalogue, now=lambda: now
     )

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, OperationalError
-
-from portal.db import reading, transaction
+from portal.db import is_database_away, reading, transaction
 from portal.domain.errors import DomainError
 from portal.jobs.registry import register
 from portal.parts import Parts
@@ -77,7 +75,7 @@ def _renew(parts: Parts, due: Sequence[Due], now: datetime, *, wait: bool) -> Ba
         with transaction() as session:
             result = renew_batch(session, due, catalogue=parts.catalogue, now=now, wait=wait)
     except Exception as error:
-        if _is_the_databases(error):
+        if is_database_away(error):
             raise
         if len(due) > 1:
             log.exception("a batch of %d renewals could not be written", len(due))
@@ -108,13 +106,6 @@ def _log_parked(one: Due, error: Exception) -> None:
         "renewal of subscription %d parked: %s: %s", one.subscription_id, type(error).__name__,
         error, exc_info=mistake,
     )  # fmt: skip
-
-
-def _is_the_databases(error: Exception) -> bool:
-    """Whether the database is away or busy: nobody's subscription is to blame, the job runs again."""
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
 
 
 def _free(parts: Parts, now: datetime, batch: int) -> None:

@@ -150,6 +150,8 @@ def why_unpaid(reason: str, words: Language) -> str:
             return _("Your bank took the payment back.")
         case "method_detached" | "method_unknown":
             return _("There is no payment method that could be charged.")
+        case "provider_failed":
+            return _("Our payment provider had a fault, and nothing was charged.")
         case "abandoned" | "cancelled":
             return _("The payment was stopped before it was finished.")
         case _:

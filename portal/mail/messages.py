@@ -30,7 +30,11 @@ from portal.mail.dunning_messages import (
 )
 from portal.mail.member_messages import ConsentAnswered, ConsentRequested, MembershipChanged
 from portal.mail.message import BadPayload, MailMessage
-from portal.mail.payment_method_messages import CardExpiring, PaymentMethodLost
+from portal.mail.payment_method_messages import (
+    CardExpiring,
+    PaymentMethodLost,
+    PaymentMethodMissing,
+)
 from portal.mail.refund_messages import CreditNoteIssued, RefundFailed, RefundMade
 from portal.wording import formula_words, method_words
 
@@ -256,7 +260,7 @@ _CLASSES: tuple[type[MailMessage], ...] = (
     AccessLoss, RenewalInvoice, VatNumberInvalid,
     OwedFailed, OwedAuthentication, OwedLastWarning, OwedSuspended, OwedRecovered, OwedEnded,
     CreditNoteIssued, RefundMade, RefundFailed,
-    CardExpiring, PaymentMethodLost,
+    CardExpiring, PaymentMethodLost, PaymentMethodMissing,
     ConsentRequested, ConsentAnswered, MembershipChanged,
 )  # fmt: skip
 

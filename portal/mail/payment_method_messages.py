@@ -1,4 +1,4 @@
-"""The e-mails about the payment method: it will have expired, or it can be used no more."""
+"""The e-mails about the payment method: it will have expired, none is saved, or it is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from portal.languages import Language
 from portal.mail.message import BadPayload, MailMessage
 from portal.wording import method_words
 
-__all__ = ["CardExpiring", "PaymentMethodLost"]
+__all__ = ["CardExpiring", "PaymentMethodLost", "PaymentMethodMissing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,7 @@ class CardExpiring(MailMessage):
     @property
     def renewal(self) -> date:
         """The renewal's date; BadPayload where it is none."""
-        try:
-            return date.fromisoformat(self.renews_on)
-        except ValueError as error:
-            raise BadPayload(f"{self.topic}: renews_on is no day: {self.renews_on!r}") from error
+        return _day(self.topic, self.renews_on)
 
     @property
     def expires(self) -> str:
@@ -45,6 +42,34 @@ class CardExpiring(MailMessage):
     def subject(self, words: Language) -> str:
         _ = words.gettext
         return _("Your card expires before the renewal on %(day)s", day=words.day(self.renewal))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentMethodMissing(MailMessage):
+    """No method is saved, and the renewal on `renews_on` (ISO) needs one."""
+
+    topic = "payment_method_missing"
+    account_name: str
+    renews_on: str
+    payment_method_url: str
+
+    @property
+    def renewal(self) -> date:
+        """The renewal's date; BadPayload where it is none."""
+        return _day(self.topic, self.renews_on)
+
+    def subject(self, words: Language) -> str:
+        _ = words.gettext
+        return _(
+            "A payment method is needed for the renewal on %(day)s", day=words.day(self.renewal)
+        )
+
+
+def _day(topic: str, iso: str) -> date:
+    try:
+        return date.fromisoformat(iso)
+    except ValueError as error:
+        raise BadPayload(f"{topic}: renews_on is no day: {iso!r}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

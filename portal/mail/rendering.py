@@ -6,6 +6,7 @@ portal.languages, the vendor's brand and address from the catalogue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import cache
@@ -22,6 +23,9 @@ from portal.mail.messages import MailMessage
 from portal.mail.transport import Attachment, RenderedMail
 
 __all__ = ["message_id_of", "render_mail"]
+
+# What a part of a text leaves where it says nothing.
+_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def render_mail(
@@ -49,7 +53,7 @@ def render_mail(
     return RenderedMail(
         recipient=recipient,
         subject=subject,
-        text=text.strip() + "\n",
+        text=_BLANK_LINES.sub("\n\n", text.strip()) + "\n",
         html=html,
         locale=words.locale,
         message_id=message_id,

@@ -28,6 +28,7 @@ from portal.models.payments import (
     MethodSetup,
     Payment,
     PaymentAttempt,
+    PaymentDispute,
     PaymentMethod,
     Refund,
 )
@@ -50,8 +51,8 @@ __all__ = [
     "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
     "DemoObject", "DemoReplay", "DeskTask", "DunningCase", "Entitlement", "GatewayEvent", "Invoice",
     "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",
-    "OutboxMessage", "Payment", "PaymentAttempt", "PaymentMethod", "Person", "Plan", "Price",
-    "Product", "Quote", "QuoteLine", "QuoteSubject", "Refund", "RequestMessage",
+    "OutboxMessage", "Payment", "PaymentAttempt", "PaymentDispute", "PaymentMethod", "Person",
+    "Plan", "Price", "Product", "Quote", "QuoteLine", "QuoteSubject", "Refund", "RequestMessage",
     "ScheduledChange", "SeatEntry", "SignInLink", "SignInSession", "StaffMember", "Subscription",
     "SubscriptionItem", "Term", "TopUp", "Wallet",
 ]  # fmt: skip

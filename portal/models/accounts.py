@@ -88,7 +88,8 @@ class AccountBalance(db.Model):
             name="amount",
         ),
         # A refund that failed and a payment too much are owed once, whatever comes twice.
-        UniqueConstraint("payment_id"),
+        # (A correction of a payment: one that had gone and came back was too much by more.)
+        UniqueConstraint("payment_id", "reason"),
         UniqueConstraint("refund_id"),
         Index("ix_account_balance_invoice_id", "invoice_id"),
     )

@@ -28,7 +28,7 @@ class DemoMail(db.Model):
 
 
 class DemoObject(db.Model):
-    """One object in the books of the demo's payment provider: customer, method, setup, charge."""
+    """One object in the books of the demo's payment provider: a customer, a charge, a dispute."""
 
     __tablename__ = "demo_object"
     id: Mapped[Id]
@@ -37,7 +37,7 @@ class DemoObject(db.Model):
     status: Mapped[Code]
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[Instant]
-    __table_args__ = (one_of("kind", "customer", "method", "setup", "charge", "refund"),)
+    __table_args__ = (one_of("kind", "customer", "method", "setup", "charge", "refund", "dispute"),)
 
 
 class DemoReplay(db.Model):

@@ -166,6 +166,31 @@ class Refund(db.Model):
     )
 
 
+class PaymentDispute(db.Model):
+    """A payment that the customer disputes at its bank: while its money is gone the payment is
+    `reversed`, and one that is won is undone (M4)."""
+
+    __tablename__ = "payment_dispute"
+    id: Mapped[Id]
+    payment_id: Mapped[int] = reference("payment.id")
+    gateway_ref: Mapped[str] = mapped_column(String(120), unique=True)
+    amount_minor: Mapped[Minor]
+    currency: Mapped[Currency]
+    state: Mapped[Code]
+    reason: Mapped[str] = mapped_column(String(60), default="")
+    created_at: Mapped[Instant]
+    settled_at: Mapped[OptionalInstant]
+    __table_args__ = (
+        one_of("state", "opened", "taken", "lost", "won"),
+        Index(
+            "ix_payment_dispute_unsettled",
+            "id",
+            sqlite_where=text("settled_at IS NULL"),
+            postgresql_where=text("settled_at IS NULL"),
+        ),
+    )
+
+
 class GatewayEvent(db.Model):
     """A webhook, kept with its effect in one transaction: the same event works once (M2)."""
 

@@ -25,7 +25,8 @@ __all__ = [
     "seed_method",
 ]  # fmt: skip
 
-_PREFIX = {"customer": "cus", "method": "pm", "setup": "cs", "charge": "pi", "refund": "re"}
+_PREFIX = {"customer": "cus", "method": "pm", "setup": "cs", "charge": "pi", "refund": "re",
+           "dispute": "dp"}  # fmt: skip
 
 
 @contextmanager

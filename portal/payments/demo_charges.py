@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.domain.money import Money
 from portal.models import DemoObject
 from portal.payments.demo_books import add_object, change_object, find_object, read_books
+from portal.payments.demo_disputes import DISPUTED_AFTER
 from portal.payments.demo_numbers import ADVICE, HARD_DECLINES, Behaviour
 from portal.payments.gateway import (
     ChargeOutcome,
@@ -81,6 +82,7 @@ def charge_again(session: Session, request: RetryRequest, now: datetime) -> Demo
             "decline_code": None,
             "settles_at": None,
             "reverses_at": None,
+            "disputes_at": None,
             **notes,
         },
     )
@@ -140,6 +142,7 @@ def _record(row: DemoObject) -> ChargeRecord:
         reversed=bool(row.data.get("reversed")),
         reference=row.data["reference"],
         created_at=row.created_at,
+        disputed=bool(row.data.get("reversed")) or "dispute" in row.data,
     )
 
 
@@ -152,7 +155,7 @@ def open_refund(session: Session, request: RefundRequest, now: datetime) -> Demo
     charge = find_object(session, "charge", request.charge_ref, lock=True)
     if charge.status != ChargeStatus.SUCCEEDED:
         raise GatewayRefused("charge_not_paid")
-    if charge.data.get("reversed"):
+    if charge.data.get("reversed") or charge.data.get("is_gone"):
         raise GatewayRefused("charge_reversed")
     if request.amount.currency != charge.data["currency"]:
         raise GatewayRefused("currency_differs")
@@ -222,6 +225,11 @@ def _answer_of(
         }
     if behaviour in {Behaviour.OK, Behaviour.REFUND_FAILS}:
         return ChargeStatus.SUCCEEDED, {}
+    if behaviour in {Behaviour.DISPUTE_LOST, Behaviour.DISPUTE_WON}:
+        return ChargeStatus.SUCCEEDED, {
+            "disputes_at": (now + DISPUTED_AFTER).isoformat(),
+            "disputes_as": behaviour.value,
+        }
     if behaviour is Behaviour.AUTHENTICATE:
         if off_session:
             return ChargeStatus.DECLINED, {"decline_code": "authentication_required"}

@@ -41,6 +41,7 @@ from portal.payments.demo_charges import (
     open_refund,
     refund_outcome,
 )
+from portal.payments.demo_disputes import dispute_outcome, list_demo_disputes
 from portal.payments.event_signature import sign, verify
 from portal.payments.gateway import (
     ChargeOutcome,
@@ -48,6 +49,7 @@ from portal.payments.gateway import (
     ChargeRequest,
     ChargeStatus,
     Customer,
+    DisputeOutcome,
     EventRefused,
     GatewayEventNotice,
     GatewayRefused,
@@ -67,6 +69,7 @@ __all__ = ["SIGNATURE_HEADER", "DemoGateway", "Fault", "SignedEvent", "seed_meth
 
 SIGNATURE_HEADER = "Demo-Signature"
 _LONGEST_KEY = 120
+_ABOUT = frozenset({"charge", "setup", "method", "refund", "dispute"})
 
 
 class Fault(StrEnum):
@@ -228,7 +231,7 @@ class DemoGateway:
         with self._line():
             yield from list_records(since, until)
 
-    # --- refunds -------------------------------------------------------------------
+    # --- refunds and disputes -------------------------------------------------------------------
 
     def refund(self, request: RefundRequest, patience: Patience) -> RefundOutcome:
         """Give money back to the method of a charge, never more than was charged."""
@@ -249,6 +252,16 @@ class DemoGateway:
         """The refund as it stands."""
         with self._line(), read_books() as session:
             return refund_outcome(find_object(session, "refund", ref))
+
+    def get_dispute(self, ref: str, patience: Patience) -> DisputeOutcome:
+        """The dispute as it stands."""
+        with self._line(), read_books() as session:
+            return dispute_outcome(find_object(session, "dispute", ref))
+
+    def list_disputes(self, since: datetime, until: datetime) -> Iterator[DisputeOutcome]:
+        """The disputes in the books, the oldest first."""
+        with self._line():
+            yield from list_demo_disputes(since, until)
 
     # --- events --------------------------------------------------------------------
 
@@ -272,7 +285,7 @@ class DemoGateway:
         if not all(isinstance(text, str) and 0 < len(text) <= 80 for text in texts):
             raise EventRefused("payload_malformed")
         event_id, type_, about, ref = texts
-        known = about if about in {"charge", "setup", "method", "refund"} else "other"
+        known = about if about in _ABOUT else "other"
         return GatewayEventNotice(event_id, type_, known, ref, event)
 
     # --- inside --------------------------------------------------------------------

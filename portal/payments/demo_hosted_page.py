@@ -17,6 +17,7 @@ from portal.db import transaction
 from portal.domain.money import Money
 from portal.models import DemoObject
 from portal.payments.demo_books import add_object, change_object, find_object, read_books
+from portal.payments.demo_disputes import decide_dispute, is_dispute_due, open_dispute
 from portal.payments.demo_gateway import DemoGateway, SignedEvent
 from portal.payments.demo_numbers import (
     Behaviour,
@@ -160,7 +161,8 @@ def answer_challenge(ref: str, *, approve: bool) -> None:
 
 
 def pass_time(now: datetime) -> None:
-    """What happens by itself: debits settle, fail or are reversed; refunds arrive; visits end."""
+    """What happens by itself: debits settle, fail or are reversed; refunds arrive; visits end;
+    cards are disputed."""
     with read_books() as session:
         due = [row.id for row in _objects(session) if _falls_due(row, now)]
     if not due:  # the worker asks every few seconds: no write lock for nothing
@@ -169,7 +171,7 @@ def pass_time(now: datetime) -> None:
         query = select(DemoObject).where(DemoObject.id.in_(due)).with_for_update()
         for row in session.scalars(query):
             if _falls_due(row, now):
-                _let_happen(session, row)
+                _let_happen(session, row, now)
 
 
 def _falls_due(row: DemoObject, now: datetime) -> bool:
@@ -177,7 +179,7 @@ def _falls_due(row: DemoObject, now: datetime) -> bool:
         return row.status == SetupStatus.OPEN and row.created_at + SETUP_OPEN_FOR <= now
     settles_at = row.data.get("settles_at")
     if settles_at is None:
-        return False
+        return is_dispute_due(row, now)
     if row.status in {ChargeStatus.PROCESSING, RefundStatus.PENDING}:
         return datetime.fromisoformat(settles_at) <= now
     return (
@@ -188,9 +190,13 @@ def _falls_due(row: DemoObject, now: datetime) -> bool:
     )
 
 
-def _let_happen(session: Session, row: DemoObject) -> None:
+def _let_happen(session: Session, row: DemoObject, now: datetime) -> None:
     if row.kind == "setup":
         change_object(row, SetupStatus.EXPIRED.value)
+    elif row.kind == "dispute":
+        decide_dispute(session, row)
+    elif row.data.get("settles_at") is None:
+        open_dispute(session, row, now)
     elif row.kind == "refund":
         _let_refund_happen(session, row)
     elif row.status == ChargeStatus.SUCCEEDED:
@@ -238,7 +244,7 @@ def mark_announced(announcement: Announcement) -> None:
 
 
 def _objects(session: Session, ref: str | None = None) -> list[DemoObject]:
-    query = select(DemoObject).where(DemoObject.kind.in_(("setup", "charge", "refund")))
+    query = select(DemoObject).where(DemoObject.kind.in_(("setup", "charge", "refund", "dispute")))
     if ref is not None:
         query = query.where(DemoObject.ref == ref)
     return list(session.scalars(query.order_by(DemoObject.id)))

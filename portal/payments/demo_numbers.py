@@ -34,6 +34,8 @@ class Behaviour(StrEnum):
     FAILS_LATER = "fails_later"
     REVERSED_LATER = "reversed_later"
     REFUND_FAILS = "refund_fails"
+    DISPUTE_LOST = "dispute_lost"
+    DISPUTE_WON = "dispute_won"
 
 
 HARD_DECLINES = frozenset({"lost_card", "stolen_card", "fraudulent"})
@@ -97,6 +99,8 @@ TEST_NUMBERS = (
     _card("4000000000000069", Behaviour.EXPIRED_CARD),
     _card("4100000000000019", Behaviour.FRAUDULENT),
     _card("4000000000005126", Behaviour.REFUND_FAILS),
+    _card("4000000000000259", Behaviour.DISPUTE_LOST),
+    _card("4000000000002685", Behaviour.DISPUTE_WON),
     _card("5105105105105100", brand="mastercard", funding="prepaid"),
     _debit("AT611904300234573201"),
     _debit("AT861904300235473202", Behaviour.FAILS_LATER),

@@ -12,11 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from portal.domain.disputes import DisputeState
 from portal.domain.money import Money
 
 __all__ = [
-    "SETTINGS_REFUSALS", "ChargeOutcome", "ChargeRecord", "ChargeRequest", "ChargeStatus", "Customer", "EventRefused",
-    "Gateway", "GatewayEventNotice", "GatewayRefused", "GatewayUnknown", "MethodFacts",
+    "PROVIDER_FAILED", "SETTINGS_REFUSALS", "ChargeOutcome", "ChargeRecord", "ChargeRequest",
+    "ChargeStatus", "Customer", "DisputeOutcome", "EventRefused", "Gateway", "GatewayEventNotice",
+    "GatewayFailed", "GatewayRefused", "GatewayUnknown", "MethodFacts",
     "MethodKind", "Patience", "RefundOutcome", "RefundRequest", "RefundStatus", "RetryRequest",
     "SetupOutcome", "SetupPage", "SetupRequest", "SetupStatus",
 ]  # fmt: skip
@@ -24,6 +26,11 @@ __all__ = [
 
 class GatewayUnknown(Exception):
     """The call may or may not have had its effect: look it up with the same key, never a new one."""
+
+
+class GatewayFailed(GatewayUnknown):
+    """The call has ended with an error of the provider's own, which it gives again for this key:
+    whether it had its effect stands in the provider's books, and asking again brings nothing."""
 
 
 class GatewayRefused(Exception):
@@ -37,6 +44,9 @@ class GatewayRefused(Exception):
 SETTINGS_REFUSALS = frozenset({"gateway_key_refused", "gateway_not_configured"})
 """Refusals of us and not of the request: another day may change them, and they say nothing of
 what became of an earlier call."""
+
+PROVIDER_FAILED = "provider_failed"
+"""The refusal code of a call that ended with the provider's own error, and left no trace."""
 
 
 class EventRefused(Exception):
@@ -161,7 +171,8 @@ class ChargeOutcome:
     """A charge as the provider tells it. `action_url`: where the customer authenticates.
 
     `decline_code` and `advice_code` are the provider's, in its words; `may_retry` is False after
-    a hard decline (M5). `reversed` tells that money which had arrived was taken back (M4).
+    a hard decline (M5). `reversed` tells that money which had arrived was taken back (M4); what
+    became of a card's is told by its DisputeOutcome.
     `reference` is the request's: it finds the attempt whose call never came back (M1).
     """
 
@@ -220,8 +231,22 @@ class RefundOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeOutcome:
+    """A charge's dispute as the provider tells it; `reason` is the provider's word."""
+
+    ref: str
+    charge_ref: str
+    state: DisputeState
+    amount: Money
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChargeRecord:
-    """One charge in the provider's books, as the nightly reconciliation reads them."""
+    """One charge in the provider's books, as the nightly reconciliation reads them.
+
+    `disputed`: whether the money is still there is told by the charge's disputes.
+    """
 
     ref: str
     status: ChargeStatus
@@ -230,6 +255,7 @@ class ChargeRecord:
     reversed: bool
     reference: str
     created_at: datetime
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +264,7 @@ class GatewayEventNotice:
 
     event_id: str
     type: str
-    about: str  # charge, setup, method, refund or other
+    about: str  # charge, setup, method, refund, dispute or other
     ref: str
     payload: Mapping[str, Any] = field(default_factory=dict)
 
@@ -272,7 +298,8 @@ class Gateway(Protocol):
         """Collect money once for `request.key`.
 
         Asked again with the same key it gives its first answer, which may be out of date by
-        then: `get_charge` has the present one.
+        then: `get_charge` has the present one. GatewayRefused PROVIDER_FAILED where that answer is
+        an error of the provider's and its books show no charge.
         """
         ...
 
@@ -287,6 +314,9 @@ class Gateway(Protocol):
     def retry_charge(self, request: RetryRequest, patience: Patience) -> ChargeOutcome:
         """Try a declined charge again, once for `request.key`; the same charge, never a second.
 
+        GatewayFailed where its first answer was an error of the provider's: what the charge is now
+        is what came of it.
+
         GatewayRefused `charge_state` where it is not waiting for a method any more (paid, pending,
         cancelled): `get_charge` tells what it is.
         """
@@ -298,6 +328,17 @@ class Gateway(Protocol):
 
     def get_refund(self, ref: str, patience: Patience) -> RefundOutcome:
         """Read a refund again from the provider."""
+        ...
+
+    def get_dispute(self, ref: str, patience: Patience) -> DisputeOutcome:
+        """Read a dispute again from the provider. GatewayRefused `dispute_unknown`."""
+        ...
+
+    def list_disputes(self, since: datetime, until: datetime) -> Iterator[DisputeOutcome]:
+        """The disputes that were opened from `since` up to `until`, as they stand now.
+
+        A provider may remember no more than the last 30 days' of them.
+        """
         ...
 
     def get_method(self, method_ref: str, patience: Patience) -> MethodFacts | None:

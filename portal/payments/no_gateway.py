@@ -10,6 +10,7 @@ from portal.payments.gateway import (
     ChargeRecord,
     ChargeRequest,
     Customer,
+    DisputeOutcome,
     GatewayEventNotice,
     GatewayRefused,
     MethodFacts,
@@ -67,6 +68,14 @@ class NoGateway:
         raise GatewayRefused("gateway_not_configured")
 
     def get_refund(self, ref: str, patience: Patience) -> RefundOutcome:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def get_dispute(self, ref: str, patience: Patience) -> DisputeOutcome:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
+    def list_disputes(self, since: datetime, until: datetime) -> Iterator[DisputeOutcome]:
         """Refused."""
         raise GatewayRefused("gateway_not_configured")
 

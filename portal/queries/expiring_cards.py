@@ -1,4 +1,4 @@
-"""Cards that will have expired when the next renewal is charged, for many customers at once."""
+"""Renewals that no saved method reaches, for many customers at once: expired, or none is saved."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ["ExpiringCard", "list_expiring_cards"]
 
 @dataclass(frozen=True, slots=True)
 class ExpiringCard:
-    """A renewal on `renews_on` and the card that it would be charged to."""
+    """A renewal on `renews_on` and the card that it would be charged to; `method_id` None: none."""
 
     period_id: int
     renews_on: date
     account_id: int
     account_name: str
     time_zone: str
-    method_id: int
-    brand: str
-    last4: str
-    expires_year: int
-    expires_month: int
+    method_id: int | None
+    brand: str | None
+    last4: str | None
+    expires_year: int | None
+    expires_month: int | None
 
 
 _ENDS = (
@@ -76,7 +76,7 @@ _CARDS: Any = (
     )
     .join(Subscription, Subscription.id == BillingPeriod.subscription_id)
     .join(Account, Account.id == Subscription.account_id)
-    .join(
+    .outerjoin(
         PaymentMethod,
         (PaymentMethod.account_id == Account.id)
         & PaymentMethod.is_default
@@ -89,7 +89,10 @@ _CARDS: Any = (
         Subscription.status == "active",
         Account.payment_terms == "automatic",
         # The exact month is each renewal's; this leaves out all the cards that are good for long.
-        PaymentMethod.expires_year * 12 + PaymentMethod.expires_month < bindparam("last_month"),
+        or_(
+            PaymentMethod.id.is_(None),
+            PaymentMethod.expires_year * 12 + PaymentMethod.expires_month < bindparam("last_month"),
+        ),
         _COSTS,
         ~_ENDS,
         or_(

@@ -32,8 +32,9 @@ _ITEM = "'item ' || it.id || ' (subscription ' || it.subscription_id || ')'"
 
 # What arrived for each invoice: payments without what was too much of them, and balance used.
 _PAID = """
-    SELECT p.invoice_id AS id, p.amount_minor - coalesce(kept.amount_minor, 0) AS minor
-    FROM payment p LEFT JOIN account_balance kept ON kept.payment_id = p.id
+    SELECT p.invoice_id AS id, p.amount_minor - coalesce(kept.minor, 0) AS minor
+    FROM payment p LEFT JOIN (SELECT payment_id AS id, sum(amount_minor) AS minor
+                              FROM account_balance GROUP BY payment_id) kept ON kept.id = p.id
     WHERE p.status = 'succeeded' AND p.invoice_id IS NOT NULL
     UNION ALL
     SELECT invoice_id, -amount_minor FROM account_balance
@@ -119,10 +120,11 @@ CHECKS: Mapping[str, TextClause] = {
         WHERE p.refunded_minor <> coalesce(r.minor, 0)
     """),  # noqa: S608
     "payment_without_invoice": text(f"""
-        SELECT {_PAYMENT}, p.amount_minor, coalesce(b.amount_minor, 0), p.currency
-        FROM payment p LEFT JOIN account_balance b ON b.payment_id = p.id
+        SELECT {_PAYMENT}, p.amount_minor, coalesce(b.minor, 0), p.currency
+        FROM payment p LEFT JOIN (SELECT payment_id AS id, sum(amount_minor) AS minor
+                                  FROM account_balance GROUP BY payment_id) b ON b.id = p.id
         WHERE p.status = 'succeeded' AND p.invoice_id IS NULL
-          AND p.amount_minor <> coalesce(b.amount_minor, 0)
+          AND p.amount_minor <> coalesce(b.minor, 0)
     """),  # noqa: S608
     # One provider effect at most a payment (M1).
     "payment_attempts": text(f"""
@@ -135,6 +137,20 @@ CHECKS: Mapping[str, TextClause] = {
         WHERE p.kind = 'automatic'
           AND coalesce(a.many, 0)
               <> CASE WHEN p.status IN ('succeeded', 'reversed') THEN 1 ELSE 0 END
+    """),  # noqa: S608
+    # While a dispute has a payment's money the payment is reversed, and only then (M4).
+    "payment_disputed": text(f"""
+        SELECT {_PAYMENT} || ' is ' || p.status, 1, 0, NULL
+        FROM payment p
+        JOIN (SELECT d.payment_id AS id,
+                     sum(CASE WHEN d.state IN ('taken', 'lost')
+                               AND d.amount_minor + q.refunded_minor >= q.amount_minor
+                              THEN 1 ELSE 0 END) AS gone,
+                     sum(CASE WHEN d.state = 'won' THEN 1 ELSE 0 END) AS won
+              FROM payment_dispute d JOIN payment q ON q.id = d.payment_id
+              GROUP BY d.payment_id) s ON s.id = p.id
+        WHERE s.gone > 0 AND p.status <> 'reversed'
+           OR s.gone = 0 AND s.won > 0 AND p.status = 'reversed'
     """),  # noqa: S608
     "currency": text("""
         SELECT 'invoice ' || i.number || ' (id ' || i.id || ')', 1, 0, NULL

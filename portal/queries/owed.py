@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.domain.money import Money
-from portal.models import DunningCase, Invoice, Payment, PaymentAttempt
+from portal.models import DunningCase, Invoice, Payment, PaymentAttempt, Product, Subscription
 
 __all__ = ["OwedInvoice", "get_owed_invoice", "list_owed_invoices"]
 
@@ -22,12 +22,12 @@ _MOST = 50
 class OwedInvoice:
     """An invoice with its case, if there is one, and the last attempt to charge it.
 
-    `owed` is what is still to be paid. `next_on`, `suspends_on`, `reason` and `stopped` are the
-    case's; `suspended`: access is suspended for this invoice.
+    `owed` is what is still to be paid, `product_key` what was renewed. `next_on`, `suspends_on`,
+    `reason` and `stopped` are the case's; `suspended`: access is suspended for this invoice.
     """
 
     number: str
-    kind: str
+    product_key: str | None
     status: str
     due_on: date
     owed: Money
@@ -69,7 +69,7 @@ _LAST_ATTEMPT = (
 _OWED = (
     select(
         Invoice.number,
-        Invoice.kind,
+        Product.key,
         Invoice.status,
         Invoice.due_on,
         Invoice.gross_minor,
@@ -92,6 +92,8 @@ _OWED = (
         PaymentAttempt.decline_code,
     )
     .outerjoin(DunningCase, DunningCase.invoice_id == Invoice.id)
+    .outerjoin(Subscription, Subscription.id == Invoice.subscription_id)
+    .outerjoin(Product, Product.id == Subscription.product_id)
     .outerjoin(PaymentAttempt, PaymentAttempt.id == _LAST_ATTEMPT)
     .where(Invoice.account_id == bindparam("account_id"))
 )
@@ -120,12 +122,12 @@ def get_owed_invoice(connection: Connection, account_id: int, number: str) -> Ow
 
 
 def _read(row: Any) -> OwedInvoice:
-    (number, kind, status, due_on, gross, credited, paid, currency, terms, seller, reference,
+    (number, product_key, status, due_on, gross, credited, paid, currency, terms, seller, reference,
      case_status, started_on, next_on, suspends_on, suspended_at, reason, stopped, attempt_id,
      attempt_status, action_url, decline_code) = row  # fmt: skip
     left = max(gross - credited - paid, 0) if status in ("open", "pending") else 0
     return OwedInvoice(
-        number, kind, status, due_on, Money(left, currency), Money(gross, currency),
+        number, product_key, status, due_on, Money(left, currency), Money(gross, currency),
         terms == "bank_transfer", seller.get("iban", ""), seller.get("bic", ""),
         reference or number, case_status, started_on, next_on, suspends_on,
         suspended_at is not None, reason or "", stopped is not None, attempt_id, attempt_status,

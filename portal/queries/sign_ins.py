@@ -9,7 +9,16 @@ from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_first
-from portal.models import Account, DunningCase, Member, Person, SignInSession, StaffMember
+from portal.domain.money import Money
+from portal.models import (
+    Account,
+    DunningCase,
+    Invoice,
+    Member,
+    Person,
+    SignInSession,
+    StaffMember,
+)
 
 __all__ = ["AccountFacts", "SignedIn", "get_signed_in"]
 
@@ -18,8 +27,9 @@ __all__ = ["AccountFacts", "SignedIn", "get_signed_in"]
 class AccountFacts:
     """What every page needs to know of the current account.
 
-    `owed_cases` invoices are owed (M5); `access_ends_on` is the earliest day on which access is
-    suspended for one of them, and it is already where `is_suspended`.
+    `owed_cases` invoices are owed (M5), `owed` together; one whose debit is on its way is not.
+    `access_ends_on` is the earliest day on which access is suspended for one of them, and it is
+    already where `is_suspended`. `owed_because` is the decline's code, known where one is owed.
     """
 
     id: int
@@ -31,6 +41,8 @@ class AccountFacts:
     owed_cases: int = 0
     access_ends_on: date | None = None
     is_suspended: bool = False
+    owed: Money | None = None
+    owed_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +80,18 @@ _OPEN_CASES = (
     .where(text("dunning_case.status = 'open'"), DunningCase.account_id == Account.id)
     .correlate(Account)
 )
-_OWED = (
-    _OPEN_CASES.scalar_subquery(),
-    _OPEN_CASES.with_only_columns(func.min(DunningCase.suspends_on)).scalar_subquery(),
-    _OPEN_CASES.with_only_columns(func.count(DunningCase.suspended_at)).scalar_subquery(),
+_UNPAID = _OPEN_CASES.join(Invoice, Invoice.id == DunningCase.invoice_id).where(
+    Invoice.status == "open"
+)
+_OWED = tuple(
+    cases.with_only_columns(what, maintain_column_froms=True).scalar_subquery()
+    for cases, what in (
+        (_UNPAID, func.count(DunningCase.id)),
+        (_UNPAID, func.min(DunningCase.suspends_on)),
+        (_OPEN_CASES, func.count(DunningCase.suspended_at)),
+        (_UNPAID, func.sum(Invoice.gross_minor - Invoice.credited_minor - Invoice.paid_minor)),
+        (_UNPAID, func.max(DunningCase.reason)),
+    )
 )
 
 _SIGNED_IN = (
@@ -120,5 +140,7 @@ def get_signed_in(connection: Connection, token_hash: str, now: datetime) -> Sig
         return None
     account = None
     if row[8] is not None:
-        account = AccountFacts(*(*row[8:14], *row[17:19], row[19] > 0))
+        owed = Money(int(row[20]), row[12]) if row[20] else None
+        because = row[21] or "" if row[17] == 1 else ""
+        account = AccountFacts(*(*row[8:14], *row[17:19], row[19] > 0, owed, because))
     return SignedIn(*(*row[0:5], account, *row[5:8], *row[14:17]))

@@ -1,6 +1,8 @@
-"""Telling admins that their card will have expired at the next renewal: a month and a week before.
+"""Telling admins a month and a week before a renewal that no method reaches it.
 
-What was told is not told again; a card that was replaced or renewed is not spoken of.
+Their card will have expired by then, or none is saved (the old one was removed while the
+subscription was cancelled, or can be charged no more). What was told is not told again; a card
+that was replaced or renewed is not spoken of.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ REMINDER_DAYS = (30, 7)
 
 # The local date may be a day before or after UTC's.
 _DATE_LINE = timedelta(days=1)
-_TOPIC = "card_expiring"
+_EXPIRING, _MISSING = "card_expiring", "payment_method_missing"
 _COLUMNS = (
     "account_id", "kind", "topic", "recipient", "locale", "payload", "dedupe_key", "status",
     "created_at", "available_at", "attempts", "fence", "last_error",
@@ -79,7 +81,8 @@ def remind_of_expiring_cards(
 
 
 def _due_of(card: ExpiringCard, now: datetime) -> int | None:
-    if not expires_before(card.expires_year, card.expires_month, card.renews_on):
+    has_card = card.method_id is not None
+    if has_card and not expires_before(card.expires_year, card.expires_month, card.renews_on):
         return None
     try:
         return due_reminder(card.renews_on, local_date(now, card.time_zone))
@@ -88,19 +91,28 @@ def _due_of(card: ExpiringCard, now: datetime) -> int | None:
 
 
 def _key(card: ExpiringCard, days: int, admin: AdminOf) -> str:
-    return f"{_TOPIC}:{card.method_id}:{card.renews_on.isoformat()}:{days}:{admin.member_id}"
+    what = (
+        f"{_MISSING}:{card.account_id}"
+        if card.method_id is None
+        else f"{_EXPIRING}:{card.method_id}"
+    )
+    return f"{what}:{card.renews_on.isoformat()}:{days}:{admin.member_id}"
 
 
 def _row(key: str, card: ExpiringCard, admin: AdminOf, now: datetime) -> Sequence[object]:
-    payload = {
+    payload: dict[str, object] = {
         "account_name": card.account_name,
-        "brand": card.brand,
-        "last4": card.last4,
-        "expires_year": card.expires_year,
-        "expires_month": card.expires_month,
         "renews_on": card.renews_on.isoformat(),
     }
+    if card.method_id is not None:
+        payload |= {
+            "brand": card.brand,
+            "last4": card.last4,
+            "expires_year": card.expires_year,
+            "expires_month": card.expires_month,
+        }
+    topic = _MISSING if card.method_id is None else _EXPIRING
     return (
-        card.account_id, "mail", _TOPIC, admin.email, admin.locale, as_json(payload), key,
+        card.account_id, "mail", topic, admin.email, admin.locale, as_json(payload), key,
         "waiting", now, now, 0, 0, "",
     )  # fmt: skip

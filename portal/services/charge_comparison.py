@@ -16,8 +16,10 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.engine import Connection
 
+from portal.domain.disputes import Dispute, is_money_gone
+from portal.domain.money import Money
 from portal.domain.orders import AttemptStatus
-from portal.models import Payment, PaymentAttempt, Refund
+from portal.models import Payment, PaymentAttempt, PaymentDispute, Refund
 from portal.payments.gateway import (
     ChargeRecord,
     ChargeStatus,
@@ -38,8 +40,9 @@ class ChargeDifference:
     """A charge that our rows do not tell like the provider; `attempt_id` where it is one of ours.
 
     Codes: `charge_unknown` (money that no payment of ours accounts for), `charge_not_settled` (we
-    have not taken its outcome yet), `charge_amount`, `charge_state`, `charge_refunded`, and
-    `charge_missing` (we call it paid, the provider does not know it).
+    have not taken its outcome yet), `charge_amount`, `charge_state`, `charge_refunded`,
+    `charge_disputed` (we know of no dispute, or tell it otherwise), and `charge_missing` (we call
+    it paid, the provider does not know it).
     """
 
     code: str
@@ -115,7 +118,8 @@ def compare_charges(
         for charge in page:
             ours = by_ref.get(charge.ref) or by_payment.get(_payment_id(charge.reference) or 0)
             seen.add(charge.ref)
-            yield from _compare(charge, ours)
+            disputes = _disputes(reading, gateway, ours) if charge.disputed else None
+            yield from _compare(charge, ours, disputes)
     yield from _missing(reading, gateway, seen, since, until)
 
 
@@ -160,8 +164,45 @@ def _payment_id(reference: str) -> int | None:
     return int(number)
 
 
-def _compare(charge: ChargeRecord, ours: _Ours | None) -> Iterator[ChargeDifference]:
-    arrived = charge.status is ChargeStatus.SUCCEEDED and not charge.reversed
+def _disputes(
+    reading: Callable[[], AbstractContextManager[Connection]], gateway: Gateway, ours: _Ours | None
+) -> list[Dispute]:
+    """The disputes that we know of a payment, as the provider tells them now."""
+    if ours is None:
+        return []
+    query = select(PaymentDispute.gateway_ref).where(PaymentDispute.payment_id == ours.payment_id)
+    with reading() as connection:
+        refs = [str(row[0]) for row in connection.execute(query.order_by(PaymentDispute.id))]
+    found = []
+    for ref in refs:
+        try:
+            told = gateway.get_dispute(ref, Patience.BACKGROUND)
+        except GatewayRefused:
+            continue  # not told of any more: then it says nothing of the money
+        found.append(Dispute(told.state, told.amount))
+    return found
+
+
+def _is_there(reversed_: bool, ours: _Ours, disputes: list[Dispute]) -> bool:
+    """Whether the money of a charge that succeeded is still with us.
+
+    A disputed debit is told as reversed for ever, also once its dispute is won.
+    """
+    if not disputes:
+        return not reversed_
+    charged = Money(ours.amount_minor, ours.currency)
+    return not is_money_gone(disputes, charged, Money(ours.made_minor, ours.currency))
+
+
+def _compare(
+    charge: ChargeRecord, ours: _Ours | None, disputes: list[Dispute] | None
+) -> Iterator[ChargeDifference]:
+    """`disputes` are those that we know of a charge that is disputed, else None."""
+    arrived = charge.status is ChargeStatus.SUCCEEDED
+    if ours is not None:
+        arrived = arrived and _is_there(charge.reversed, ours, disputes or [])
+    else:
+        arrived = arrived and not charge.reversed
     theirs = charge.amount.minor if arrived else 0
     if ours is None:
         if arrived:
@@ -179,7 +220,11 @@ def _compare(charge: ChargeRecord, ours: _Ours | None) -> Iterator[ChargeDiffere
     if (ours.amount_minor, ours.currency) != (charge.amount.minor, charge.amount.currency):
         yield differs("charge_amount", ours.amount_minor, charge.amount.minor)
         return
-    if ours.has_money != arrived:
+    if disputes == [] and not charge.reversed:
+        yield differs("charge_disputed", ours.amount_minor if ours.has_money else 0, 0)
+    elif ours.has_money != arrived and disputes:
+        yield differs("charge_disputed", ours.amount_minor if ours.has_money else 0, theirs)
+    elif ours.has_money != arrived:
         waits = ours.status not in (AttemptStatus.SUCCEEDED, AttemptStatus.CANCELLED)
         code = "charge_not_settled" if arrived and waits else "charge_state"
         yield differs(code, ours.amount_minor if ours.has_money else 0, theirs)
@@ -215,11 +260,11 @@ def _missing(
             return
         for ours in rows:
             if ours.gateway_ref is None or ours.gateway_ref not in seen:
-                yield from _ask(gateway, ours)
+                yield from _ask(gateway, ours, _disputes(reading, gateway, ours))
         after = rows[-1].attempt_id
 
 
-def _ask(gateway: Gateway, ours: _Ours) -> Iterator[ChargeDifference]:
+def _ask(gateway: Gateway, ours: _Ours, disputes: list[Dispute]) -> Iterator[ChargeDifference]:
     """One that was not listed may be older than the attempt that succeeded: read it alone."""
     theirs: Any = 0
     if ours.gateway_ref is not None:
@@ -228,9 +273,7 @@ def _ask(gateway: Gateway, ours: _Ours) -> Iterator[ChargeDifference]:
         except GatewayRefused:
             charge = None
         if charge is not None and charge.status is ChargeStatus.SUCCEEDED:
-            if charge.reversed and ours.payment_status == "reversed":
-                return
-            theirs = 0 if charge.reversed else charge.amount.minor
+            theirs = charge.amount.minor if _is_there(charge.reversed, ours, disputes) else 0
     expected = ours.amount_minor if ours.has_money else 0
     if theirs != expected:
         yield ChargeDifference(

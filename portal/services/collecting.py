@@ -20,16 +20,20 @@ from portal.domain.money import Money
 from portal.domain.orders import AttemptStatus
 from portal.models import Account, Invoice, Order, Payment, PaymentAttempt, PaymentMethod
 from portal.payments.gateway import (
+    PROVIDER_FAILED,
     SETTINGS_REFUSALS,
     ChargeOutcome,
     ChargeRequest,
     ChargeStatus,
     Gateway,
+    GatewayFailed,
     GatewayRefused,
     GatewayUnknown,
+    MethodKind,
     Patience,
     RetryRequest,
 )
+from portal.services.outbox import enqueue_job
 from portal.services.payment_settlement import mark_unknown, settle_charge
 
 __all__ = [
@@ -39,6 +43,8 @@ __all__ = [
 
 KEY_IN_USE = "idempotency_mismatch"
 """The port's refusal of a key that was used for another request."""
+_NO_MANDATE = "mandate_inactive"
+_METHOD_IS_LOST = frozenset({_NO_MANDATE, "method_detached"})
 _FINAL = frozenset({ChargeStatus.SUCCEEDED, ChargeStatus.PROCESSING, ChargeStatus.CANCELLED})
 
 
@@ -47,6 +53,7 @@ class _Stored:
     """An attempt with its call: `retry` tries the charge again that an earlier attempt made."""
 
     status: str
+    is_debit: bool
     gateway_ref: str | None
     request: ChargeRequest
     retry: RetryRequest | None
@@ -74,21 +81,33 @@ def collect_attempt(
             mark_unknown(session, attempt_id, now())
         return False
     except GatewayRefused as refusal:
-        called_before = stored.status == AttemptStatus.UNKNOWN
-        if refusal.code == KEY_IN_USE or (called_before and refusal.code in SETTINGS_REFUSALS):
-            # An earlier call with this key may have had its effect, and this refusal says nothing
-            # of it: what became of it is not known.
+        if _tells_nothing(stored, refusal.code):
             with transaction() as session:
                 mark_unknown(session, attempt_id, now())
             return False
         outcome = ChargeOutcome(
             ref=stored.gateway_ref or "", status=ChargeStatus.DECLINED,
             amount=stored.request.amount, decline_code=refusal.code,
-            may_retry=refusal.code in SETTINGS_REFUSALS,
+            may_retry=refusal.code in SETTINGS_REFUSALS or refusal.code == PROVIDER_FAILED,
         )  # fmt: skip
     with transaction() as session:
         settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now(), is_answer=True)
+        if outcome.decline_code in _METHOD_IS_LOST:  # it is out of use, and the admins are told
+            enqueue_job(session, "refresh_method", {"method_ref": stored.request.method_ref},
+                        run_at=now(), now=now(),
+                        dedupe_key=f"refresh_method:attempt:{attempt_id}")  # fmt: skip
     return True
+
+
+def _tells_nothing(stored: _Stored, code: str) -> bool:
+    """Whether a refusal leaves it open what became of an earlier call with this key."""
+    if code == KEY_IN_USE:
+        return True
+    if code == PROVIDER_FAILED:
+        # Nothing was charged. Whoever waits on screen hears it and orders again; a renewal is
+        # nobody's fault, and is asked for with its own key once the provider has forgotten it.
+        return stored.request.off_session
+    return stored.status == AttemptStatus.UNKNOWN and code in SETTINGS_REFUSALS
 
 
 def _call(gateway: Gateway, stored: _Stored, patience: Patience) -> ChargeOutcome:
@@ -104,8 +123,14 @@ def _call(gateway: Gateway, stored: _Stored, patience: Patience) -> ChargeOutcom
         present = gateway.get_charge(retry.charge_ref, patience)
         if present.status in _FINAL:
             return present
+    elif stored.is_debit and retry.off_session and not _has_mandate(gateway, stored, patience):
+        raise GatewayRefused(_NO_MANDATE)
     try:
         return gateway.retry_charge(retry, patience)
+    except GatewayFailed:
+        if retry.off_session:
+            raise  # as for a new charge: asked for again, once the key is forgotten
+        return gateway.get_charge(retry.charge_ref, patience)
     except GatewayRefused as refusal:
         if refusal.code == KEY_IN_USE:
             raise
@@ -113,6 +138,14 @@ def _call(gateway: Gateway, stored: _Stored, patience: Patience) -> ChargeOutcom
         if present.status in _FINAL:
             return present
         raise
+
+
+def _has_mandate(gateway: Gateway, stored: _Stored, patience: Patience) -> bool:
+    """Whether a debit may be tried again; where that cannot be read the provider decides."""
+    try:
+        return gateway.get_method(stored.request.method_ref, patience) is not None
+    except (GatewayUnknown, GatewayRefused):
+        return True
 
 
 def refresh_attempt(
@@ -262,6 +295,7 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
         return_url = f"{public_url}/orders/{order.id}/return"
     return _Stored(
         status=attempt.status,
+        is_debit=method.kind == MethodKind.SEPA_DEBIT.value,
         gateway_ref=attempt.gateway_ref,
         request=ChargeRequest(
             key=attempt.idempotency_key,

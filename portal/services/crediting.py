@@ -18,6 +18,7 @@ from portal.domain.periods import local_date
 from portal.domain.refunds import RefundPlan
 from portal.models import Account, CreditNote, Invoice, InvoiceLine, Payment
 from portal.services.audit import Actor, record
+from portal.services.case_closing import close_case
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
 from portal.services.outbox import enqueue_mail
@@ -47,8 +48,9 @@ def credit_invoice(
     """Issue a credit note for `amounts` (net minor units by line), or for all that is left.
 
     Takes the account's lock. The note reduces what is still to be paid; what was paid beyond that
-    goes back to the original method, else to the account's balance (M6). `reason` is a code of portal.documents.credit_note_words, or text in the invoice's
-    language. DomainError as `plan_credit`, and `invoice_being_collected` while a payment of the
+    goes back to the original method, else to the account's balance (M6). Where nothing is owed any
+    more its case closes with it (M5). `reason` is a code of portal.documents.credit_note_words, or
+    text in the invoice's language. DomainError as `plan_credit`, and `invoice_being_collected` while a payment of the
     invoice is on its way: its outcome decides what was paid.
     """
     account = lock_account(session, invoice.account_id)
@@ -68,6 +70,7 @@ def credit_invoice(
            new={"invoice": invoice.number, "gross_minor": note.gross_minor,
                 "currency": note.currency})  # fmt: skip
     _tell(session, account, invoice, note, money, now)
+    close_case(session, account, invoice, catalogue=catalogue, now=now)
     session.flush()
     return note
 

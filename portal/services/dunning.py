@@ -23,8 +23,9 @@ from portal.domain.dunning import (
     plan_telling,
 )
 from portal.domain.periods import local_date
-from portal.models import Account, BillingPeriod, DunningCase, Invoice, Payment, PaymentAttempt
+from portal.models import Account, BillingPeriod, DunningCase, Invoice
 from portal.services.audit import SYSTEM, record
+from portal.services.case_closing import close_case, get_case
 from portal.services.dunning_mails import tell_of_case
 from portal.services.invoice_charges import (
     TAKEN_BACK,
@@ -34,25 +35,13 @@ from portal.services.invoice_charges import (
     owed_of,
     read_charges,
 )
-from portal.services.outbox import enqueue_job, open_desk_task
+from portal.services.outbox import open_desk_task
 from portal.services.renewals import renew_due_of_account
 from portal.services.suspension import restore_access, suspend_access
 
 __all__ = [
-    "attend_invoice", "charge_failed", "debit_accepted", "get_case", "money_came",
-    "money_taken_back",
+    "attend_invoice", "charge_failed", "debit_accepted", "money_came", "money_taken_back",
 ]  # fmt: skip
-
-
-def get_case(session: Session, invoice: Invoice) -> DunningCase | None:
-    """The case of an invoice, locked, whatever its status."""
-    session.flush()
-    return session.scalars(
-        select(DunningCase)
-        .where(DunningCase.invoice_id == invoice.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
 
 
 def charge_failed(
@@ -122,21 +111,7 @@ def money_came(
 
     What the provider may still collect for the invoice is cancelled there.
     """
-    if invoice.status in ("open", "pending"):
-        return
-    case = get_case(session, invoice)
-    if case is None or case.status != "open":
-        return
-    was_suspended = case.suspended_at is not None
-    restored = restore_access(session, account, case, invoice, catalogue=catalogue, now=now)
-    case.status, case.closed_at, case.next_on = "recovered", now, None
-    record(session, "dunning_recovered", actor=SYSTEM, now=now, account_id=account.id,
-           subject=invoice.number)  # fmt: skip
-    _cancel_charges(session, invoice, now)
-    if case.told_on is not None and (was_suspended or invoice.status == "paid"):
-        tell_of_case(session, account, case, invoice, DunningMail.RECOVERED,
-                     today=local_date(now, account.time_zone), now=now)  # fmt: skip
-    session.flush()
+    restored = close_case(session, account, invoice, catalogue=catalogue, now=now)
     if restored:
         renew_due_of_account(session, account, catalogue=catalogue, now=now)
 
@@ -283,20 +258,3 @@ def _suspend(
     open_desk_task(session, "account_suspended", account_id=account.id, now=now,
                    dedupe_key=f"account_suspended:{case.id}:{case.started_on.isoformat()}",
                    details={"invoice": invoice.number})  # fmt: skip
-
-
-def _cancel_charges(session: Session, invoice: Invoice, now: datetime) -> None:
-    """Paid elsewhere, or credited: the provider must not collect it as well."""
-    left = session.scalars(
-        select(Payment.id)
-        .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
-        .where(
-            Payment.invoice_id == invoice.id,
-            Payment.status == "failed",
-            PaymentAttempt.gateway_ref.is_not(None),
-        )
-        .distinct()
-    )
-    for payment_id in left:
-        enqueue_job(session, "cancel_charge", {"payment_id": payment_id}, run_at=now, now=now,
-                    dedupe_key=f"cancel_charge:{payment_id}")  # fmt: skip

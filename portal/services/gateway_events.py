@@ -16,6 +16,7 @@ from portal.models import GatewayEvent, MethodSetup, PaymentAttempt
 from portal.payments.gateway import (
     SETTINGS_REFUSALS,
     ChargeOutcome,
+    DisputeOutcome,
     EventRefused,
     Gateway,
     GatewayEventNotice,
@@ -137,6 +138,12 @@ def _effect(
         if notice.about == "refund":
             refund = gateway.get_refund(notice.ref, _PATIENCE)
             return lambda session: _settle_refund(session, refund, now)
+        if notice.about == "dispute":
+            dispute = gateway.get_dispute(notice.ref, _PATIENCE)
+            if not dispute.charge_ref:  # of a charge that another program made
+                return lambda session: "unknown_object"
+            disputed = gateway.get_charge(dispute.charge_ref, _PATIENCE)
+            return lambda session: _settle_dispute(session, dispute, disputed, catalogue, now)
         if notice.about == "method":
             with transaction() as session:
                 known = note_method(session, notice.ref)
@@ -177,6 +184,22 @@ def _settle_charge(
     if attempt_id is None:
         return "unknown_object"
     settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now)
+    return "applied"
+
+
+def _settle_dispute(
+    session: Session,
+    outcome: DisputeOutcome,
+    charge: ChargeOutcome,
+    catalogue: Catalogue,
+    now: datetime,
+) -> str:
+    # As `_settle_charge`: what the charge became before it was disputed may be news as well.
+    from portal.services.disputes import settle_dispute
+
+    if _settle_charge(session, charge, catalogue, now) == "unknown_object":
+        return "unknown_object"
+    settle_dispute(session, outcome, catalogue=catalogue, now=now)
     return "applied"
 
 

@@ -11,11 +11,14 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from portal.models import AccountBalance, Invoice, Payment, Refund
+from portal.models import AccountBalance, CreditNote, Invoice, Payment, Refund
 from portal.services.audit import Actor, record
 from portal.services.balances import get_balance
 
-__all__ = ["keep_overpayment", "receive_payment", "restate_paid", "take_back_balance"]
+__all__ = [
+    "keep_excess", "keep_overpayment", "receive_payment", "restate_paid", "restore_balance",
+    "take_back_balance",
+]  # fmt: skip
 
 _GATEWAY = Actor("gateway", "")
 
@@ -69,15 +72,21 @@ def keep_overpayment(
 ) -> None:
     """Owe the customer what it paid too much, once a payment; the next invoice uses it."""
     known = select(AccountBalance.id).where(AccountBalance.payment_id == payment.id)
-    if session.scalars(known).first() is not None:
-        return
+    if session.scalars(known).first() is None:
+        _owe(session, payment, amount_minor, now, invoice, reason="overpayment")
+
+
+def _owe(
+    session: Session, payment: Payment, amount_minor: int, now: datetime,
+    invoice: Invoice | None, *, reason: str,
+) -> None:  # fmt: skip
     session.add(
         AccountBalance(
             account_id=payment.account_id,
             at=now,
             amount_minor=amount_minor,
             currency=payment.currency,
-            reason="overpayment",
+            reason=reason,
             invoice_id=invoice.id if invoice is not None else None,
             payment_id=payment.id,
         )
@@ -109,10 +118,68 @@ def take_back_balance(session: Session, payment: Payment, now: datetime) -> None
                 amount_minor=-amount,
                 currency=payment.currency,
                 reason="correction",
-                note=f"payment:{payment.id}",
+                note=_note_of(payment),
             )
         )
         session.flush()
+
+
+def restore_balance(session: Session, payment: Payment, now: datetime) -> None:
+    """A payment that the bank had taken back is here again, and so is what it left on the balance."""
+    taken = session.scalar(
+        select(func.coalesce(func.sum(AccountBalance.amount_minor), 0)).where(
+            AccountBalance.account_id == payment.account_id,
+            AccountBalance.reason == "correction",
+            AccountBalance.note == _note_of(payment),
+        )
+    )
+    if taken:
+        session.add(
+            AccountBalance(
+                account_id=payment.account_id,
+                at=now,
+                amount_minor=-int(taken),
+                currency=payment.currency,
+                reason="correction",
+                note=_note_of(payment),
+            )
+        )
+        session.flush()
+
+
+def keep_excess(session: Session, invoice: Invoice, payment: Payment, now: datetime) -> None:
+    """Owe the customer what its invoice has received beyond all that it needs or gave back.
+
+    For money that comes a second time: meanwhile the invoice was paid otherwise, or credited.
+    """
+    session.flush()
+    payments = select(func.coalesce(func.sum(Payment.amount_minor), 0)).where(
+        Payment.invoice_id == invoice.id, Payment.status == "succeeded"
+    )
+    refunds = (
+        select(func.coalesce(func.sum(Refund.amount_minor), 0))
+        .join(CreditNote, CreditNote.id == Refund.credit_note_id)
+        .where(CreditNote.invoice_id == invoice.id, Refund.status != "failed")
+    )
+    owed = select(func.coalesce(func.sum(AccountBalance.amount_minor), 0)).where(
+        AccountBalance.invoice_id == invoice.id,
+        # What was corrected for a payment as well; corrections of whole balances name none.
+        or_(AccountBalance.reason == "credit_note", AccountBalance.payment_id.is_not(None)),
+    )
+    received = int(session.scalar(payments) or 0) + _balance_used(session, invoice.id)
+    given_back = int(session.scalar(refunds) or 0) + int(session.scalar(owed) or 0)
+    needed = invoice.gross_minor - invoice.credited_minor
+    excess = received - given_back - needed
+    if excess > 0:
+        known = session.scalars(
+            select(AccountBalance.id).where(AccountBalance.payment_id == payment.id)
+        ).first()
+        _owe(session, payment, excess, now, invoice,
+             reason="overpayment" if known is None else "correction")  # fmt: skip
+
+
+def _note_of(payment: Payment) -> str:
+    return f"payment:{payment.id}"
 
 
 def _sum_of_payments(session: Session, invoice_id: int, *, but: int = 0) -> int:

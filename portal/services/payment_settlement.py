@@ -29,19 +29,19 @@ from portal.payments.gateway import ChargeOutcome, ChargeStatus
 from portal.services.audit import Actor, record
 from portal.services.carts import reopen_cart
 from portal.services.charge_failures import go_after, invoice_of, invoice_unpaid
-from portal.services.dunning import debit_accepted, money_came, money_taken_back
+from portal.services.dunning import debit_accepted, money_came
 from portal.services.granting import grant_order
 from portal.services.invoice_paying import (
     keep_overpayment,
     receive_payment,
     restate_paid,
-    take_back_balance,
 )
 from portal.services.invoicing import issue_order_invoice
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_mail, open_desk_task
 from portal.services.quoting import release_subjects
 from portal.services.receipts import send_receipt
+from portal.services.reversals import reverse_payment, was_reinstated
 
 __all__ = ["mark_unknown", "settle_charge", "settle_free_order"]
 
@@ -69,7 +69,8 @@ def settle_charge(
     if attempt.gateway_ref is None and outcome.ref:
         attempt.gateway_ref = outcome.ref
     if outcome.reversed and attempt.status == AttemptStatus.SUCCEEDED:
-        _reverse(session, account, payment, catalogue, now)
+        if not was_reinstated(session, payment):
+            reverse_payment(session, account, payment, catalogue=catalogue, now=now)
         return
     status = next_attempt_status(attempt.status, outcome.status.value)
     if status is None:
@@ -97,7 +98,7 @@ def settle_charge(
         payment.status, payment.settled_at = "succeeded", now
         _settled(session, order, account, payment, catalogue, "paid", now)
         if outcome.reversed:  # the first news of the money is that it came and went (M4)
-            _reverse(session, account, payment, catalogue, now)
+            reverse_payment(session, account, payment, catalogue=catalogue, now=now)
     else:
         payment.status, payment.settled_at = "failed", now
         if order is not None:
@@ -332,23 +333,3 @@ def _debit_failed_later(
     record(session, "debit_failed", actor=GATEWAY, now=now, account_id=account.id,
            subject=order.number)  # fmt: skip
     return invoice
-
-
-def _reverse(
-    session: Session, account: Account, payment: Payment, catalogue: Catalogue, now: datetime
-) -> None:
-    if payment.status == "reversed":
-        return
-    payment.status = "reversed"
-    invoice = session.get(Invoice, payment.invoice_id) if payment.invoice_id else None
-    take_back_balance(session, payment, now)
-    if invoice is not None:
-        restate_paid(session, invoice, now)
-    record(session, "payment_reversed", actor=GATEWAY, now=now, account_id=payment.account_id,
-           subject=invoice.number if invoice else "")  # fmt: skip
-    open_desk_task(session, "payment_reversed", dedupe_key=f"payment_reversed:{payment.id}",
-                   details={"payment_id": payment.id, "invoice": invoice.number if invoice else ""},
-                   now=now, account_id=payment.account_id)  # fmt: skip
-    session.flush()
-    if invoice is not None:
-        money_taken_back(session, account, invoice, catalogue=catalogue, now=now)

@@ -15,6 +15,7 @@ from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.method_detaching import retire_method
 from portal.services.method_removal import default_method_of
+from portal.services.quoting import expire_quotes_of
 
 __all__ = ["PAYMENT_TERMS", "change_payment_terms"]
 
@@ -28,8 +29,9 @@ def change_payment_terms(
 
     Refused while it would leave something half done, with a DomainError: `account_unknown`;
     `terms_order_open`, `terms_invoice_open`, each with the `numbers`; `terms_payment_open`;
-    `terms_top_up`; `terms_request_open`. A saved method is removed with the change to bank
-    transfer: nothing is charged with it any more.
+    `terms_top_up`; `terms_request_open`. With the change to bank transfer a saved method is
+    removed, as nothing is charged with it any more, and open quotes expire: they are paid on
+    screen, or not at all.
     """
     assert terms in PAYMENT_TERMS, terms
     if session.get(Account, account_id) is None:
@@ -42,8 +44,10 @@ def change_payment_terms(
     old = account.payment_terms
     account.payment_terms = terms
     method = default_method_of(session, account_id)
-    if terms == "bank_transfer" and method is not None:
-        retire_method(session, method, now)
+    if terms == "bank_transfer":
+        expire_quotes_of(session, account_id, now=now)
+        if method is not None:
+            retire_method(session, method, now)
     record(
         session,
         "payment_terms_changed",

@@ -34,8 +34,8 @@ from portal.services.numbering import take_number
 from portal.services.renewals import renew_due_of_account
 from portal.services.suspension import require_access
 
-__all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "load_quote", "preview_quote",
-           "quote_cart", "release_subjects", "subjects_of"]  # fmt: skip
+__all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "expire_quotes_of", "load_quote",
+           "preview_quote", "quote_cart", "release_subjects", "subjects_of"]  # fmt: skip
 
 
 def preview_quote(
@@ -216,12 +216,28 @@ def expire_quotes(session: Session, *, now: datetime, limit: int = 200) -> int:
         lock_account(session, account_id)
         quote = load_quote(session, account_id, quote_id)
         if quote.status == "open":
-            _close(session, quote, "expired", now)
-            record(session, "quote_expired", actor=SYSTEM, now=now, account_id=quote.account_id,
-                   subject=quote.number)  # fmt: skip
+            _expire(session, quote, now)
             ended += 1
     session.flush()
     return ended
+
+
+def expire_quotes_of(session: Session, account_id: int, *, now: datetime) -> None:
+    """End all open quotes of an account that cannot order them any more; the account is locked."""
+    open_quotes = session.scalars(
+        select(Quote)
+        .where(Quote.account_id == account_id, Quote.status == "open")
+        .order_by(Quote.id)
+        .with_for_update()
+    ).all()
+    for quote in open_quotes:
+        _expire(session, quote, now)
+
+
+def _expire(session: Session, quote: Quote, now: datetime) -> None:
+    _close(session, quote, "expired", now)
+    record(session, "quote_expired", actor=SYSTEM, now=now, account_id=quote.account_id,
+           subject=quote.number)  # fmt: skip
 
 
 def release_subjects(session: Session, quote_id: int) -> None:

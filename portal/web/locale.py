@@ -18,7 +18,7 @@ from typing import Any
 
 from babel.support import Translations
 from flask import Flask, g, has_app_context, has_request_context, request, session
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, Domain, get_locale
 from markupsafe import Markup
 
 from portal import formats
@@ -49,6 +49,21 @@ class _Words(dict[str, Markup]):
     def __missing__(self, message: str) -> Markup:
         found = self[message] = Markup(message)  # noqa: S704 - our own words
         return found
+
+
+class _Sentences(Domain):
+    """Flask-Babel's own words, which routes use, written as the templates' are."""
+
+    def gettext(self, string: str, **values: Any) -> str:
+        found: str = super().gettext(string, **values)
+        return formats.as_written(found, str(get_locale())) if values else found
+
+    def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
+        found: str = super().ngettext(singular, plural, num, **values)
+        return formats.as_written(found, str(get_locale()))
+
+
+_sentences = _Sentences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,7 @@ def bind(locale: str | None = None, time_zone: str | None = None) -> Speech:
         g.pop("_flask_babel", None)
     g.chosen_locale = locale or choose_locale()
     get_locale()  # makes Flask-Babel's notebook, with the same choice
+    _sentences.as_default()
     bound = Speech(
         g.chosen_locale,
         time_zone or choose_time_zone(),
@@ -139,10 +155,11 @@ def speech() -> Speech:
 
 def words(message: str, /, **values: Any) -> Markup:
     """What `_('…')` is in a template: our own words, the values escaped (portal.web.templating)."""
-    found = speech().words[message]
+    spoken = speech()
+    found = spoken.words[message]
     if not values:
         return found
-    return Markup(str(found) % {name: escape_text(value) for name, value in values.items()})  # noqa: S704
+    return _filled(str(found), values, spoken.locale)
 
 
 def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Markup:
@@ -151,7 +168,12 @@ def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Mark
     if text is None:
         text = singular if number == 1 else plural
     values.setdefault("num", number)
-    return Markup(text % {name: escape_text(value) for name, value in values.items()})  # noqa: S704
+    return _filled(text, values, spoken.locale)
+
+
+def _filled(text: str, values: Mapping[str, Any], locale: str) -> Markup:
+    filled = text % {name: escape_text(value) for name, value in values.items()}
+    return Markup(formats.as_written(filled, locale))  # noqa: S704 - our own words, their values escaped
 
 
 def _day_range(first: date | Period, last: date | None = None) -> str:

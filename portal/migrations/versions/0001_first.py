@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('customer', 'method', 'setup', 'charge', 'refund')",
+            "kind IN ('customer', 'method', 'setup', 'charge', 'refund', 'dispute')",
             name=op.f("ck_demo_object_kind"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_demo_object")),
@@ -1883,6 +1883,42 @@ def upgrade() -> None:
         op.f("ix_payment_attempt_gateway_ref"), "payment_attempt", ["gateway_ref"], unique=False
     )
     op.create_table(
+        "payment_dispute",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("gateway_ref", sa.String(length=120), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("reason", sa.String(length=60), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('opened', 'taken', 'lost', 'won')", name=op.f("ck_payment_dispute_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"],
+            ["payment.id"],
+            name=op.f("fk_payment_dispute_payment_id_payment"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_dispute")),
+        sa.UniqueConstraint("gateway_ref", name=op.f("uq_payment_dispute_gateway_ref")),
+    )
+    op.create_index(
+        op.f("ix_payment_dispute_payment_id"), "payment_dispute", ["payment_id"], unique=False
+    )
+    op.create_index(
+        "ix_payment_dispute_unsettled",
+        "payment_dispute",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
+    op.create_table(
         "refund",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -2022,7 +2058,9 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account_balance")),
-        sa.UniqueConstraint("payment_id", name=op.f("uq_account_balance_payment_id")),
+        sa.UniqueConstraint(
+            "payment_id", "reason", name=op.f("uq_account_balance_payment_id_reason")
+        ),
         sa.UniqueConstraint("refund_id", name=op.f("uq_account_balance_refund_id")),
     )
     op.create_index(
@@ -2043,6 +2081,7 @@ def downgrade() -> None:
     op.drop_table("account_balance")
     op.drop_table("request_message")
     op.drop_table("refund")
+    op.drop_table("payment_dispute")
     op.drop_table("payment_attempt")
     op.drop_table("seat_entry")
     op.drop_table("payment")

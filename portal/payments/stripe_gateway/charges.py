@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from portal.clock import clock
 from portal.domain.money import Money
 from portal.payments.gateway import (
+    PROVIDER_FAILED,
     ChargeOutcome,
     ChargeRecord,
     ChargeRequest,
     ChargeStatus,
+    GatewayFailed,
     GatewayRefused,
     GatewayUnknown,
     MethodKind,
@@ -20,7 +22,7 @@ from portal.payments.gateway import (
     RetryRequest,
 )
 from portal.payments.stripe_gateway.line import Caller, Declined, Params, asking, check_amount
-from portal.payments.stripe_gateway.reading import charge_of, record_of
+from portal.payments.stripe_gateway.reading import charge_of, record_of, second_of
 
 if TYPE_CHECKING:
     from stripe import StripeClient, StripeObject
@@ -65,12 +67,14 @@ class Charges(Caller):
                 request.amount,
                 patience,
             )
-        except GatewayUnknown:
+        except GatewayUnknown as unknown:
             # A 500 is replayed for a day, whatever its effect was: the books know better.
             if patience is Patience.BACKGROUND and request.first_asked_at is not None:
                 found = self._find_charge(request, patience)
                 if found is not None:
                     return found
+                if isinstance(unknown, GatewayFailed):  # it is over, and nothing came of it
+                    raise GatewayRefused(PROVIDER_FAILED) from unknown
             raise
 
     def _find_charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome | None:
@@ -171,7 +175,7 @@ class Charges(Caller):
         while start < until:
             end = min(start + _BOOK_SPAN, until)
             params: Params = {
-                "created": {"gte": _second(start), "lt": _second(end)},
+                "created": {"gte": second_of(start), "lt": second_of(end)},
                 "limit": _PAGE,
                 "expand": ["data.latest_charge"],
             }
@@ -198,8 +202,3 @@ def _session_params(off_session: bool, return_url: str) -> Params:
 
 def _is_old(first_asked_at: datetime | None) -> bool:
     return first_asked_at is not None and clock.now() - first_asked_at > KEYS_ARE_KEPT
-
-
-def _second(at: datetime) -> int:
-    """The first whole second that is not before `at`."""
-    return -int(-at.astimezone(UTC).timestamp() // 1)

@@ -56,7 +56,9 @@ def _about(type_: str, thing: Mapping[str, Any]) -> tuple[str, str]:
         about = "refund"
     elif type_.startswith("payment_intent."):
         about = "charge"
-    elif type_.startswith("charge."):  # a dispute or a charge: both tell their PaymentIntent
+    elif type_.startswith("charge.dispute."):
+        about = "dispute"
+    elif type_.startswith("charge."):  # it tells its PaymentIntent
         intent = id_of(thing.get("payment_intent"))
         about, ref = ("charge", intent) if intent else (about, ref)
     elif type_.startswith("checkout.session."):

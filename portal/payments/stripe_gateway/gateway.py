@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from portal.payments.gateway import GatewayEventNotice
 from portal.payments.stripe_gateway import events
 from portal.payments.stripe_gateway.charges import Charges
+from portal.payments.stripe_gateway.disputes import Disputes
 from portal.payments.stripe_gateway.line import Line, LineTimes
 from portal.payments.stripe_gateway.methods import Methods
 from portal.payments.stripe_gateway.refunds import Refunds
@@ -14,7 +15,7 @@ from portal.payments.stripe_gateway.refunds import Refunds
 __all__ = ["StripeGateway"]
 
 
-class StripeGateway(Methods, Charges, Refunds):
+class StripeGateway(Methods, Charges, Refunds, Disputes):
     """Implements the Gateway port; keeps no state but its connections."""
 
     name = "stripe"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from portal.domain.money import Money
-from portal.payments.gateway import GatewayRefused, GatewayUnknown, Patience
+from portal.payments.gateway import GatewayFailed, GatewayRefused, GatewayUnknown, Patience
 
 if TYPE_CHECKING:
     from stripe import StripeClient, StripeError, StripeObject
@@ -21,6 +21,8 @@ T = TypeVar("T")
 Params = dict[str, Any]
 log = logging.getLogger(__name__)
 
+_REPLAYED = "Idempotent-Replayed"
+_SERVER_ERROR = 500
 _REFUSALS = {
     "amount_too_large": "amount_too_large",
     "amount_too_small": "amount_too_small",
@@ -34,6 +36,7 @@ _REFUSALS = {
 }
 _WHAT_IS_MISSING = {
     "customer": "customer_unknown",
+    "dispute": "dispute_unknown",
     "intent": "charge_unknown",
     "payment_intent": "charge_unknown",
     "payment_method": "method_unknown",
@@ -46,7 +49,7 @@ _WHAT_IS_MISSING = {
 class LineTimes:
     """Seconds to connect and to wait for an answer, and how often a background call is repeated.
 
-    A call made while a person waits has one try (M1).
+    A call made while a person waits has one try (M1), and what `time_limit` leaves of its time.
     """
 
     on_screen: tuple[float, float] = (1, 3)
@@ -95,6 +98,8 @@ class Line:
     def _make(self, patience: Patience) -> StripeClient:
         import stripe
 
+        from portal.payments.stripe_gateway.hurry import HurriedSession  # imports requests
+
         stripe.enable_telemetry = False
         on_screen = patience is Patience.ON_SCREEN
         return stripe.StripeClient(
@@ -102,7 +107,8 @@ class Line:
             base_addresses={"api": self.api_base} if self.api_base else None,
             max_network_retries=0 if on_screen else self.times.background_retries,
             http_client=stripe.RequestsClient(
-                timeout=self.times.on_screen if on_screen else self.times.background
+                timeout=self.times.on_screen if on_screen else self.times.background,
+                session=HurriedSession() if on_screen else None,
             ),
         )
 
@@ -132,7 +138,12 @@ def asking() -> Iterator[None]:
 def _unknown(error: StripeError) -> GatewayUnknown:
     status = error.http_status or "no answer"
     log.warning("stripe_unknown", extra={"status": status, "request": error.request_id})
-    return GatewayUnknown(f"{type(error).__name__}: {status}")
+    told = f"{type(error).__name__}: {status}"
+    # Remembered with the key: the call is over, and it is answered so for a day.
+    replayed = (error.headers or {}).get(_REPLAYED, "").lower() == "true"
+    if replayed and (error.http_status or 0) >= _SERVER_ERROR:
+        return GatewayFailed(told)
+    return GatewayUnknown(told)
 
 
 def _refusal(error: StripeError) -> GatewayRefused:

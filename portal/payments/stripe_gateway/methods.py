@@ -144,9 +144,13 @@ class Methods(Caller):
         return self._read(lambda: method_of(method, mandate))
 
     def _method(self, method_ref: str, patience: Patience) -> dict[str, Any]:
-        return self._line.ask(
+        method = self._line.ask(
             patience, lambda client: client.v1.payment_methods.retrieve(method_ref)
         )
+        if method.get("id") != method_ref:
+            # An empty answer has no customer either, and a method that is called lost is so for good.
+            raise GatewayUnknown("an answer that is not the method's")
+        return method
 
 
 def _address(url: Any) -> str:

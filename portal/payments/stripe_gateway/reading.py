@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from portal.domain.disputes import DisputeState
 from portal.domain.money import Money
 from portal.payments.gateway import (
     ChargeOutcome,
     ChargeRecord,
     ChargeStatus,
+    DisputeOutcome,
     MethodFacts,
     MethodKind,
     RefundOutcome,
@@ -24,7 +26,8 @@ from portal.payments.gateway import (
 )
 
 __all__ = [
-    "amount_of", "charge_of", "id_of", "method_of", "record_of", "refund_of", "setup_of",
+    "amount_of", "charge_of", "dispute_of", "id_of", "method_of", "record_of", "refund_of",
+    "second_of", "setup_of",
 ]  # fmt: skip
 
 Data = Mapping[str, Any]
@@ -43,6 +46,9 @@ _REFUNDS = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
 }
+_INQUIRIES = frozenset(
+    {"warning_needs_response", "warning_under_review", "warning_closed", "prevented"}
+)
 _HARD_DECLINES = frozenset(
     {"lost_card", "stolen_card", "pickup_card", "fraudulent", "payment_intent_mandate_invalid"}
 )
@@ -55,6 +61,11 @@ def id_of(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value["id"]
     return str(value or "")
+
+
+def second_of(at: datetime) -> int:
+    """The first whole second that is not before `at`, as Stripe asks for times."""
+    return -int(-at.astimezone(UTC).timestamp() // 1)
 
 
 def amount_of(data: Data, name: str = "amount") -> Money:
@@ -95,6 +106,7 @@ def record_of(intent: Data) -> ChargeRecord:
     """A PaymentIntent as a line of the provider's books."""
     charge = intent.get("latest_charge")
     refunded = charge["amount_refunded"] if isinstance(charge, Mapping) else 0
+    disputed = isinstance(charge, Mapping) and bool(charge["disputed"])
     return ChargeRecord(
         ref=str(intent["id"]),
         # What another program of the vendor began and has not finished is not paid.
@@ -104,6 +116,7 @@ def record_of(intent: Data) -> ChargeRecord:
         reversed=_is_reversed(intent),
         reference=_reference(intent),
         created_at=datetime.fromtimestamp(int(intent["created"]), UTC),
+        disputed=disputed,
     )
 
 
@@ -115,6 +128,27 @@ def refund_of(refund: Data) -> RefundOutcome:
         amount=amount_of(refund),
         reference=_reference(refund),
         failure_code=refund.get("failure_reason"),
+    )
+
+
+def dispute_of(dispute: Data) -> DisputeOutcome:
+    """A dispute. An inquiry takes nothing; else the money goes when the bank withdraws it."""
+    status = str(dispute["status"])
+    moved = sum(int(each["amount"]) for each in dispute["balance_transactions"])
+    if status == "won":
+        state = DisputeState.WON
+    elif status == "lost":
+        state = DisputeState.LOST
+    elif status in _INQUIRIES or moved >= 0:
+        state = DisputeState.OPENED
+    else:
+        state = DisputeState.TAKEN
+    return DisputeOutcome(
+        ref=str(dispute["id"]),
+        charge_ref=id_of(dispute.get("payment_intent")),
+        state=state,
+        amount=amount_of(dispute),
+        reason=str(dispute["reason"]),
     )
 
 
@@ -170,7 +204,7 @@ def _reference(data: Data) -> str:
 
 
 def _is_reversed(intent: Data) -> bool:
-    """A debit that was disputed is taken back at once; a card's dispute is only a dispute yet."""
+    """A debit that was disputed is gone at once; of a card's money its dispute tells more."""
     charge = intent.get("latest_charge")
     if not isinstance(charge, Mapping) or not charge["disputed"]:
         return False

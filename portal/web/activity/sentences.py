@@ -81,6 +81,7 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "subscription_suspended": ("licences", _l("Access to %(subject)s was suspended: an invoice is not paid.")),
     "subscription_resumed": ("licences", _l("Access to %(subject)s is back.")),
     "payment_reversed": ("money", _l("The payment of invoice %(subject)s was taken back by the bank.")),
+    "payment_reinstated": ("money", _l("The payment of invoice %(subject)s came back: the dispute was won.")),
     "debit_failed": ("money", _l("The direct debit of order %(subject)s failed.")),
     "invoice_issued": ("money", _l("Invoice %(subject)s was issued.")),
     "credit_note_issued": ("money", _l("Credit note %(subject)s was issued.")),

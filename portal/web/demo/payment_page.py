@@ -50,6 +50,8 @@ _WHAT_IT_DOES = {
     Behaviour.FAILS_LATER: _l("Is accepted, and fails three days later"),
     Behaviour.REVERSED_LATER: _l("Is paid after three days, and taken back two weeks later"),
     Behaviour.REFUND_FAILS: _l("Works, and cannot be refunded"),
+    Behaviour.DISPUTE_LOST: _l("Works, and the holder takes the money back five days later"),
+    Behaviour.DISPUTE_WON: _l("Works, is taken back five days later, and comes back after a month"),
 }
 _REFUSED = {
     "number_invalid": _l("This number is not right. Check its digits."),

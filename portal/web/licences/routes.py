@@ -250,9 +250,3 @@ def _page() -> int:
 def basis_points(discount: int) -> str:
     """1250 is 12.5 % in the person's language."""
     return format_percentage(Decimal(discount) / 100, speech().locale)
-
-
-@blueprint.app_template_filter("card_brand")
-def card_brand(brand: str) -> str:
-    """`american_express` is American Express: a name, the same in every language."""
-    return brand if brand != brand.lower() else brand.replace("_", " ").title()

@@ -24,9 +24,13 @@ _SENTENCES: dict[str, Any] = {
     "cancelled": _l("The payment was cancelled."),
     "debit_not_authorized": _l("Your bank did not allow the debit."),
     "sepa_limit": _l("One SEPA debit can be at most €10,000. Use a card for this amount."),
+    "provider_failed": _l(
+        "Our payment provider had a fault. Nothing was charged; please try again."
+    ),
     "mandate_inactive": _l("Your bank did not allow the debit."),
     "method_detached": _l("There is no payment method that could be charged."),
     "method_unknown": _l("There is no payment method that could be charged."),
+    "taken_back": _l("Your bank took the payment back."),
     "pickup_card": _l("The bank declined the card. Use another one."),
     "gateway_not_configured": _l("Payments are not set up yet. Please contact support."),
     "gateway_key_refused": _l("Payments are not set up yet. Please contact support."),

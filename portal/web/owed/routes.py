@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.db import transaction
 from portal.domain.errors import DomainError
-from portal.domain.money import Money
+from portal.domain.money import Money, total
 from portal.domain.payment_methods import refusal_of
 from portal.domain.permissions import Permission
 from portal.payments.gateway import Patience
@@ -18,6 +18,7 @@ from portal.services.invoice_charges import pay_invoice
 from portal.web.access import requires, stays_open
 from portal.web.acting import acting_person
 from portal.web.attempts import flash_still_checked, give_up, look_up
+from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.orders.declines import decline_sentence
 from portal.web.owed.views import owed_cards
@@ -31,6 +32,12 @@ _UNSETTLED = ("reserved", "unknown", "requires_action", "processing")
 _LONGEST_AMOUNT = 15  # digits
 
 
+@blueprint.app_template_filter("decline")
+def decline(code: str) -> str:
+    """Why a payment was declined, by its code, as a sentence."""
+    return decline_sentence({"code": code})
+
+
 @blueprint.get("/billing/owed")
 @requires(Permission.SEE_MONEY)
 def index() -> ResponseReturnValue:
@@ -39,14 +46,20 @@ def index() -> ResponseReturnValue:
     today = here.clock.today(who.time_zone)
     method = get_default_method(connection, who.id)
     refusal = _refusal(method)
+    cards = owed_cards(
+        list_owed_invoices(connection, who.id),
+        catalogue=here.catalogue,
+        locale=speech().locale,
+        has_method=method is not None and refusal is None,
+        today=today,
+    )
+    asked = [card.invoice.owed for card in cards if not card.is_waiting]
     return respond(
         "owed/index.html",
-        cards=owed_cards(
-            list_owed_invoices(connection, who.id),
-            policy=here.catalogue.policy.dunning,
-            has_method=method is not None and refusal is None,
-            today=today,
-        ),
+        "owed/_index.html",
+        cards=cards,
+        owed=total(asked, who.currency),
+        invoices=len(asked),
         method=method,
         refusal=refusal,
         by_transfer=who.payment_terms != "automatic",
@@ -105,7 +118,7 @@ def payment(number: str) -> ResponseReturnValue:
         "owed/payment.html",
         "owed/_payment.html",
         invoice=invoice,
-        decline=decline_sentence({"code": invoice.decline_code}),
+        decline=decline(invoice.decline_code or ""),
     )
 
 

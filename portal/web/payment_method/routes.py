@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from portal.db import transaction
 from portal.domain.errors import DomainError
-from portal.domain.payment_methods import expires_before
+from portal.domain.payment_methods import card_brand, expires_before
 from portal.domain.permissions import Permission
 from portal.payments.gateway import GatewayRefused, GatewayUnknown, Patience
 from portal.queries.payment_methods import (
@@ -34,6 +34,7 @@ _CHECK_AGAIN_SECONDS = 5
 
 blueprint = Blueprint("payment_method", __name__, url_prefix="/billing/payment-method")
 removal.add_to(blueprint)
+blueprint.add_app_template_filter(card_brand)
 
 
 @blueprint.get("")
