@@ -51,6 +51,7 @@ class Places:
     mail: str = ""
     link: str = ""
     consent: str = ""
+    payment: str = ""
 
 
 Open = Callable[[Page, Places], None]

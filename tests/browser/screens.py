@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from playwright.sync_api import BrowserContext, Page
 
@@ -24,9 +24,11 @@ def visit(
     places: Places,
     locale: str,
     wanted: Callable[[Screen], bool] = lambda screen: True,
+    screens: Iterable[Screen] = SCREENS,
 ) -> Iterator[tuple[Screen, Page]]:
     """Bring each wanted screen up in turn, in the language; one browser context a person."""
-    everyone = list(dict.fromkeys(screen.who for screen in SCREENS if wanted(screen)))
+    shown = [screen for screen in screens if wanted(screen)]
+    everyone = list(dict.fromkeys(screen.who for screen in shown))
     for who in everyone:
         context = new_context()
         page = context.new_page()
@@ -34,8 +36,8 @@ def visit(
             sign_in_as(page, who)
         page.goto("/languages")
         page.locator(f"main button[lang={locale}]").click()
-        for screen in SCREENS:
-            if screen.who == who and wanted(screen):
+        for screen in shown:
+            if screen.who == who:
                 screen.open(page, places)
                 yield screen, page
         context.close()

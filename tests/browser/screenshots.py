@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.support.browser import launch_args, use_working_node
 
 use_working_node()
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402 - node is chosen first
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402 - node is chosen first
 
+from tests.browser.owed_screens import MOMENTS  # noqa: E402
 from tests.browser.preparing import prepare  # noqa: E402
+from tests.browser.screen import Places, Screen  # noqa: E402
 from tests.browser.screens import SCREENS, visit  # noqa: E402
 from tests.browser.server import DemoServer  # noqa: E402
 
@@ -34,22 +37,38 @@ def take(folder: Path, word: str, locales: tuple[str, ...] = LOCALES) -> int:
     with DemoServer() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(**launch_args())
         places = prepare(browser, server.url)
-        for locale in locales:
-            screens = visit(
-                lambda: browser.new_context(base_url=server.url),
-                places, locale, lambda screen: word in screen.name,
-            )  # fmt: skip
-            for screen, page in screens:
-                for width in WIDTHS:
-                    for scheme in SCHEMES:
-                        _shoot(page, width, scheme)
-                        name = f"{screen.name}-{width}-{scheme}-{locale}.png"
-                        page.screenshot(path=folder / name, full_page=True)
-                        count += 1
-                if screen.name == README_SCREEN and locale == "en":
-                    _shoot(page, WIDTHS[-1], "light")
-                    page.screenshot(path=DOCS / "screenshot.png")
+        count += _take(folder, word, locales, browser, server.url, places, SCREENS)
         browser.close()
+    with DemoServer() as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**launch_args())
+        page, places = browser.new_page(base_url=server.url), Places()
+        for moment in MOMENTS:
+            moment.begin(page, places)
+            count += _take(folder, word, locales, browser, server.url, places, moment.screens)
+        browser.close()
+    return count
+
+
+def _take(
+    folder: Path, word: str, locales: tuple[str, ...], browser: Browser, url: str, places: Places,
+    screens: Iterable[Screen],
+) -> int:  # fmt: skip
+    count = 0
+    for locale in locales:
+        visits = visit(
+            lambda: browser.new_context(base_url=url),
+            places, locale, lambda screen: word in screen.name, screens,
+        )  # fmt: skip
+        for screen, page in visits:
+            for width in WIDTHS:
+                for scheme in SCHEMES:
+                    _shoot(page, width, scheme)
+                    name = f"{screen.name}-{width}-{scheme}-{locale}.png"
+                    page.screenshot(path=folder / name, full_page=True)
+                    count += 1
+            if screen.name == README_SCREEN and locale == "en":
+                _shoot(page, WIDTHS[-1], "light")
+                page.screenshot(path=DOCS / "screenshot.png")
     return count
 
 
@@ -69,7 +88,8 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     locales = (chosen.locale,) if chosen.locale else LOCALES
     count = take(chosen.folder, chosen.only, locales)
-    print(f"{count} pictures of {len(SCREENS)} screens: {chosen.folder}")
+    screens = len(SCREENS) + sum(len(moment.screens) for moment in MOMENTS)
+    print(f"{count} pictures of {screens} screens: {chosen.folder}")
     return 0 if count else 1
 
 

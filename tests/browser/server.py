@@ -16,6 +16,7 @@ from types import TracebackType
 __all__ = ["DemoServer"]
 
 _ROOT = Path(__file__).resolve().parents[2]
+_FLASK = (sys.executable, "-m", "flask", "--app", "portal.cli:make_demo_app")
 _START_SECONDS = 90
 _STOP_SECONDS = 20
 # What a person's own shell may have set and the tests must not inherit.
@@ -33,9 +34,14 @@ class DemoServer:
     """
 
     def __init__(self, **more: str) -> None:
-        self._more = more
+        self._environ = {
+            name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
+        }
         self._folder = tempfile.TemporaryDirectory(prefix="portal-browser-")
         self._log = Path(self._folder.name) / "server.log"
+        self._environ["INSTANCE_PATH"] = str(Path(self._folder.name) / "instance")
+        self._environ["PYTHONUNBUFFERED"] = "1"
+        self._environ |= more
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -43,18 +49,11 @@ class DemoServer:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> DemoServer:
-        environ = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        environ["INSTANCE_PATH"] = str(Path(self._folder.name) / "instance")
-        environ["PYTHONUNBUFFERED"] = "1"
-        environ |= self._more
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "flask", "--app", "portal.cli:make_demo_app"),
-                    *("demo", "serve", "--port", str(self.port)),
-                ],
+                [*_FLASK, "demo", "serve", "--port", str(self.port)],
                 cwd=_ROOT,
-                env=environ,
+                env=self._environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -76,6 +75,23 @@ class DemoServer:
     def log(self) -> str:
         """What web server and worker have printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def ledger_differences(self) -> str:
+        """What `flask ledger check` finds, nothing where the books agree (M7).
+
+        Another provider knows nothing of what the demo's past was paid with.
+        """
+        checked = subprocess.run(
+            [*_FLASK, "ledger", "check"],
+            cwd=_ROOT,
+            env=self._environ,
+            capture_output=True,
+            text=True,
+        )
+        if checked.returncode == 0:
+            return ""
+        found = (checked.stdout + checked.stderr).splitlines()
+        return "\n".join(line for line in found if ": " in line and "demo_pi_seed_" not in line)
 
     def failures(self) -> list[str]:
         """Lines of the log that tell of a request or job that ended in an error of ours."""

@@ -12,15 +12,20 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 __all__ = [
-    "FAILS_WHEN_CHARGED", "NEEDS_APPROVAL", "PREPAID", "WORKS", "add_licences", "ask_for_link",
-    "choose_language", "link_in", "open_add", "open_mail", "path_of", "pay_with_new_card", "place_order",
-    "present_total", "save_card", "save_payment_step", "sign_in_as", "total_field",
+    "DEBIT_FAILS_LATER", "FAILS_WHEN_CHARGED", "HARD_DECLINE", "NEEDS_APPROVAL", "NO_MONEY",
+    "PREPAID", "WORKS", "add_licences", "ask_for_link", "choose_language", "link_in", "move_clock",
+    "open_add", "open_mail", "path_of", "pay_owed", "pay_with_new_card", "place_order",
+    "present_total", "save_card", "save_method", "save_payment_step", "sign_in_as", "total_field",
+    "while_checked",
 ]  # fmt: skip
 
 WORKS = "4242424242424242"
 FAILS_WHEN_CHARGED = "4000000000000341"
 NEEDS_APPROVAL = "4000002760003184"
 PREPAID = "5105105105105100"
+NO_MONEY = "4000000000009995"
+HARD_DECLINE = "4000000000009987"
+DEBIT_FAILS_LATER = "AT861904300235473202"
 
 
 def path_of(page: Page) -> str:
@@ -77,6 +82,41 @@ def save_card(page: Page, number: str, expiry: str = "12/34") -> None:
     page.locator("input[name=cvc]").fill("123")
     page.locator("#payment-form button[type=submit]").click()
     page.wait_for_url(re.compile(r"/(checkout|billing)/[^?]*$"))
+
+
+def save_method(page: Page, number: str) -> None:
+    """From the page of the payment method: save a card or an IBAN, and come back to it."""
+    page.goto("/billing/payment-method")
+    page.locator("main form button").first.click()
+    page.wait_for_url(re.compile(r"/demo/pay/setups/"))
+    if number.isdigit():
+        save_card(page, number)
+        return
+    page.locator("a[href$='kind=sepa_debit']").click()
+    page.locator("input[name=number]").fill(number)
+    page.locator("#payment-form button[type=submit]").click()
+    page.wait_for_url(re.compile(r"/billing/payment-method$"))
+
+
+def move_clock(page: Page, days: int) -> None:
+    """So many days later, and the jobs that are due by then are done."""
+    page.goto("/demo/clock")
+    page.locator("#days").fill(str(days))
+    page.locator("form:has(#days) button").click()
+    page.locator("#notices .banner.good").wait_for()
+
+
+def while_checked(page: Page) -> None:
+    """On the page of what is owed: until the worker has charged what it charges."""
+    expect(page.locator("#owed [hx-trigger]")).to_have_count(0)
+
+
+def pay_owed(page: Page) -> None:
+    """Pay the first invoice on the page of what is owed; on to how it went."""
+    page.goto("/billing/owed")
+    while_checked(page)
+    page.locator("form[action$='/pay'] button").first.click()
+    page.wait_for_url(re.compile(r"/invoices/[^/]+/payment$"))
 
 
 def pay_with_new_card(page: Page, number: str) -> None:

@@ -44,6 +44,8 @@ def portal(stripe: FakeStripe) -> Iterator[DemoServer]:
             delay=0.5,
         )  # fmt: skip
         yield running
+        stripe.drain()
+        assert not (differences := running.ledger_differences()), differences
 
 
 @pytest.fixture

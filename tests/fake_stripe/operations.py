@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.fake_stripe.books import DAY, Books, Refusal, Thing
+from tests.fake_stripe.disputes import list_events
 from tests.fake_stripe.payments import confirm, give_back
 
 __all__ = ["run"]
@@ -158,6 +159,7 @@ _OPERATIONS: dict[str, Callable[[Books, Ids, Thing], Any]] = {
     "customers.list": _list_customers,
     "customers.retrieve": _retrieve("customer", "customer"),
     "disputes.retrieve": _retrieve("dispute", "dispute"),
+    "events.list": list_events,
     "events.retrieve": _retrieve("event", "id"),
     "mandates.retrieve": _retrieve("mandate", "mandate"),
     "payment_intents.cancel": _cancel_intent,

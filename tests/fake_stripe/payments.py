@@ -1,4 +1,4 @@
-"""What happens when money moves: confirming, settling, disputes, refunds, saved methods."""
+"""What happens when money moves: confirming, settling, refunds, saved methods."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fake_stripe.books import DAY, Books, Refusal, Thing
+from tests.fake_stripe.disputes import close_dispute, open_dispute
 
 __all__ = ["NUMBERS", "TestNumber", "answer_challenge", "confirm", "give_back", "save_method"]
 
 
 @dataclass(frozen=True)
 class TestNumber:
-    """What a test number does: `at_charge` is ok, authenticate, a decline code, or a debit's end."""
+    """What a test number does: `at_charge` is ok, authenticate, a decline code, a debit's end, or
+    that of the dispute that follows."""
 
     __test__ = False
 
@@ -39,6 +41,8 @@ NUMBERS = {
     ),
     "4100000000000019": TestNumber("visa", "fraudulent", advice=_NO),
     "4000000000005126": TestNumber("visa", "refund_fails"),
+    "4000000000000259": TestNumber("visa", "lost"),
+    "4000000000002685": TestNumber("visa", "won"),
     "5105105105105100": TestNumber("mastercard", funding="prepaid"),
     "AT611904300234573201": TestNumber("19043", "settles"),
     "AT861904300235473202": TestNumber("19043", "fails_later"),
@@ -46,6 +50,8 @@ NUMBERS = {
 }
 _SETTLES = 3 * DAY
 _DISPUTED = 17 * DAY
+_CARD_DISPUTED, _DECIDED = 5 * DAY, 30 * DAY
+_DISPUTES = {"lost", "won"}
 _OPEN_STATES = {"requires_payment_method", "requires_confirmation", "requires_action"}
 
 
@@ -125,7 +131,7 @@ def confirm(books: Books, intent: Thing, asked: Thing) -> None:
         books.tell("payment_intent.processing", intent)
         books.later(_SETTLES, lambda: _settle_debit(books, intent, charge, test))
         return
-    if test.at_charge in {"ok", "refund_fails"}:
+    if test.at_charge in {"ok", "refund_fails"} | _DISPUTES:
         _paid(books, intent, _charge(books, intent, method, "succeeded"))
         return
     if test.at_charge == "authenticate":
@@ -184,6 +190,14 @@ def _paid(books: Books, intent: Thing, charge: Thing) -> None:
     intent.update(status="succeeded", amount_received=intent["amount"], next_action=None)
     books.tell("charge.succeeded", charge)
     books.tell("payment_intent.succeeded", intent)
+    ends_as = NUMBERS[books.numbers[charge["payment_method"]]].at_charge
+    if ends_as in _DISPUTES:
+        books.later(_CARD_DISPUTED, lambda: _object(books, charge, ends_as))
+
+
+def _object(books: Books, charge: Thing, ends_as: str) -> None:
+    dispute = open_dispute(books, charge)
+    books.later(_DECIDED, lambda: close_dispute(books, dispute, status=ends_as))
 
 
 def _declined(
@@ -216,23 +230,11 @@ def _settle_debit(books: Books, intent: Thing, charge: Thing, test: TestNumber) 
         return
     _paid(books, intent, charge)
     if test.at_charge == "disputed_later":
-        books.later(_DISPUTED - _SETTLES, lambda: _dispute(books, charge))
+        books.later(_DISPUTED - _SETTLES, lambda: _take_back(books, charge))
 
 
-def _dispute(books: Books, charge: Thing) -> None:
-    charge["disputed"] = True
-    dispute = books.add(
-        "dispute", amount=charge["amount"], currency=charge["currency"], charge=charge["id"],
-        payment_intent=charge["payment_intent"], status="lost", reason="debit_not_authorized",
-        balance_transactions=[], enhanced_eligibility_types=[], is_charge_refundable=False,
-        evidence={"enhanced_evidence": {}}, metadata={},
-        evidence_details={
-            "enhanced_eligibility": {}, "has_evidence": False, "past_due": False,
-            "submission_count": 0, "submission_method": None,
-        },
-    )  # fmt: skip
-    for what in ("created", "funds_withdrawn", "closed"):
-        books.tell(f"charge.dispute.{what}", dispute)
+def _take_back(books: Books, charge: Thing) -> None:
+    open_dispute(books, charge, status="lost", reason="debit_not_authorized")
 
 
 def answer_challenge(books: Books, intent: Thing, *, approve: bool) -> None:
@@ -255,7 +257,10 @@ def give_back(books: Books, asked: Thing) -> Thing:
             param="payment_intent",
         )  # fmt: skip
     charge = books.things[intent["latest_charge"]]
-    if charge["disputed"]:
+    if any(
+        t["object"] == "dispute" and t["charge"] == charge["id"] and not t["is_charge_refundable"]
+        and t["status"] != "won" for t in books.things.values()
+    ):  # fmt: skip
         raise Refusal(400, "charge_disputed", "The charge was disputed.")
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:

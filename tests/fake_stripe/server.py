@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tests.fake_stripe import pages
 from tests.fake_stripe.books import DAY, Books, Refusal, Thing
 from tests.fake_stripe.contract import Contract, Operation, nested
+from tests.fake_stripe.disputes import close_dispute, open_dispute
 from tests.fake_stripe.operations import run
 from tests.fake_stripe.payments import answer_challenge, save_method
 from tests.fake_stripe.postman import Postman
@@ -220,6 +221,14 @@ class Server:
     def _webhooks(self, told: Thing) -> None:
         self.postman.configure(told)
 
+    def _dispute(self, told: Thing) -> Thing:
+        intent = self.books.get("payment_intent", told.pop("intent"))
+        return open_dispute(self.books, self.books.things[intent["latest_charge"]], **told)
+
+    def _close_dispute(self, told: Thing) -> None:
+        dispute = self.books.get("dispute", told["dispute"])
+        close_dispute(self.books, dispute, status=told["status"])
+
     def _mandate(self, told: Thing) -> None:
         for thing in list(self.books.things.values()):
             if thing["object"] == "mandate" and thing["payment_method"] == told["method"]:
@@ -250,6 +259,8 @@ class Server:
 _CONTROLS: dict[str, Callable[[Server, Thing], Thing | None]] = {
     "authenticate": Server._authenticate,
     "clock": Server._clock,
+    "close_dispute": Server._close_dispute,
+    "dispute": Server._dispute,
     "faults": Server._faults,
     "mandate": Server._mandate,
     "new_card": Server._new_card,

@@ -6,15 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fake_stripe.driver import FakeStripe
 from tests.payments.harness import DemoHarness, Harness, StripeHarness
-
-
-@pytest.fixture(scope="session")
-def fake_stripe() -> Iterator[FakeStripe]:
-    """A fake Stripe for the whole run, its state put back for every test."""
-    with FakeStripe() as running:
-        yield running
 
 
 @pytest.fixture(params=["demo", "stripe"])

@@ -18,6 +18,7 @@ from portal.config import ROOT
 from portal.domain.money import Money
 from portal.payments.event_signature import sign
 from portal.payments.gateway import (
+    PROVIDER_FAILED,
     ChargeStatus,
     Customer,
     EventRefused,
@@ -158,12 +159,13 @@ def test_M1_a_charge_older_than_the_keys_is_looked_up_first(
     assert [thing["id"] for thing in stripe.stripe.things("payment_intent")] == [found.ref]
 
 
-def test_M1_what_was_never_made_is_made_after_two_days(stripe: StripeHarness) -> None:
+def test_M1_what_was_never_made_is_refused_and_made_after_two_days(stripe: StripeHarness) -> None:
     request = replace(charge_request(*saved_method(stripe)), first_asked_at=clock.now())
     stripe.stripe.fail("500", "payment_intents.create")
     with pytest.raises(GatewayUnknown):
         stripe.gateway.charge(request, SCREEN)
-    with pytest.raises(GatewayUnknown):  # the 500 is replayed, and the books show nothing
+    # The 500 is replayed, and the books show nothing: it is certain that nothing was charged.
+    with pytest.raises(GatewayRefused, match=PROVIDER_FAILED):
         stripe.gateway.charge(request, BACKGROUND)
     stripe.pass_days(2)
     assert stripe.gateway.charge(request, BACKGROUND).status is ChargeStatus.SUCCEEDED
@@ -237,8 +239,8 @@ def test_M5_a_retry_is_one_payment_intent_with_two_tries(stripe: StripeHarness) 
         ("payment_intent.succeeded", {"id": "pi_1"}, "charge", "pi_1"),
         ("payment_intent.payment_failed", {"id": "pi_1"}, "charge", "pi_1"),
         ("charge.refunded", {"id": "ch_1", "payment_intent": "pi_1"}, "charge", "pi_1"),
-        ("charge.dispute.created", {"id": "dp_1", "payment_intent": "pi_1"}, "charge", "pi_1"),
-        ("charge.dispute.closed", {"id": "dp_1", "payment_intent": {"id": "pi_1"}}, "charge", "pi_1"),
+        ("charge.dispute.created", {"id": "dp_1", "payment_intent": "pi_1"}, "dispute", "dp_1"),
+        ("charge.dispute.closed", {"id": "dp_1", "payment_intent": {"id": "pi_1"}}, "dispute", "dp_1"),
         ("charge.succeeded", {"id": "ch_1", "payment_intent": None}, "other", "ch_1"),
         ("charge.refund.updated", {"id": "re_1", "payment_intent": "pi_1"}, "refund", "re_1"),
         ("refund.failed", {"id": "re_1"}, "refund", "re_1"),

@@ -32,6 +32,7 @@ from tests.support.dunning import (
     unpaid_renewal,
     work,
 )
+from tests.support.ledger import the_books_agree
 
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("app_context")]
 
@@ -78,6 +79,7 @@ def test_M1_a_renewals_charge_survives_a_kill(
     )
     asked = books.scalar(select(func.count(Payment.id)).where(Payment.created_at >= since))
     assert charged == asked  # nothing was charged that is not in our books
+    the_books_agree(parts)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -96,3 +98,4 @@ def test_M5_a_retry_survives_a_kill(
     assert case is not None
     assert case.status == "recovered"
     assert [kind for kind, _ in mails(books, invoice)] == ["failed", "recovered"]
+    the_books_agree(parts)

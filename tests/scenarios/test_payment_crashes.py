@@ -11,15 +11,13 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 from portal.clock import clock
 from portal.config import ROOT
@@ -64,41 +62,6 @@ pytestmark = [
 ]
 
 THEN = NOW + timedelta(days=32)  # the CRM of the account has been renewed
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Session]]:
-    """The sessions that a round looked at its end with."""
-    sessions: list[Session] = []
-    yield sessions
-    for each in sessions:
-        each.close()
-
-
-@pytest.fixture
-def fresh(app: Flask, database: Database, opened: list[Session]) -> Callable[[], None]:
-    """Put the template back, as before each test."""
-
-    def reset() -> None:
-        while opened:
-            opened.pop().close()
-        db.session.remove()
-        database.reset()
-        clock.fix(NOW)
-
-    return reset
-
-
-@pytest.fixture
-def look(database: Database, opened: list[Session]) -> Callable[[], Session]:
-    """Opens a session on what is committed now."""
-
-    def session() -> Session:
-        engine = create_engine(database.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        opened.append(Session(engine, autoflush=False))
-        return opened[-1]
-
-    return session
 
 
 def moments_of(

@@ -61,6 +61,7 @@ from portal.services.scheduling import open_subscription, schedule_change, undo_
 from tests.conftest import Database
 from tests.scenarios.plain_rules import MONTHS, Refused, Wait, World
 from tests.support.buying import CARD, actor_of, collected, placed, quoted, ready, use_method
+from tests.support.ledger import the_books_agree
 from tests.support.purchases import bought_wishes
 from tests.support.soak import count_of
 from tests.support.subscriptions import Customer, instant, make_customer
@@ -90,6 +91,7 @@ class Life(RuleBasedStateMachine):
     world: World
     held: list[int]
     stale = False  # the worker has not run since the day changed
+    began: datetime | None = None
 
     @initialize(
         start=st.sampled_from(STARTS), interval=st.sampled_from(sorted(MONTHS)),
@@ -103,6 +105,7 @@ class Life(RuleBasedStateMachine):
         month_end = start.month in (2, 4, 6, 9, 11) and start.day >= 28
         anchor = 31 if ultimo and month_end and start.day != 29 else start.day
         self._at(start)
+        self.began = clock.now()
         with transaction() as session:
             self.customer = make_customer(
                 session, start=start, anchor_day=anchor, interval=Interval(interval),
@@ -293,6 +296,11 @@ class Life(RuleBasedStateMachine):
         lost = [m for m in self.held if m not in {member for member, _ in held}]
         kept = [member for member, role in held if role != "admin"]
         assert all(k < m for m in lost for k in kept)
+
+    def teardown(self) -> None:
+        """A life that came to its end left books that agree (M7)."""
+        if self.began is not None:
+            the_books_agree(self.parts, since=self.began)
 
     # --- how -----------------------------------------------------------------------------------
 

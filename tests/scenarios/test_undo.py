@@ -37,6 +37,7 @@ from tests.support.buying import (
     plan_item,
 )
 from tests.support.client import PortalClient
+from tests.support.ledger import the_books_agree
 
 # Every page on which a waiting change may show; the activity tells of it for ever.
 PAGES = [
@@ -113,6 +114,7 @@ def test_S5_C2_undone_in_any_order_everything_is_as_it_was(
     for kind in order:
         _undo(parts, ids[kind])
     assert _observable(app) == before
+    the_books_agree(parts)
 
 
 def test_S5_undoing_one_leaves_the_others_as_if_it_had_never_been_asked(
@@ -130,6 +132,7 @@ def test_S5_undoing_one_leaves_the_others_as_if_it_had_never_been_asked(
         ids = {kind: _ask(parts, kind) for kind in KINDS}
         _undo(parts, ids[left_out])
         assert _waiting(parts) == seen[left_out]
+        the_books_agree(parts)
 
 
 def _waiting(parts: Parts) -> list[tuple[object, ...]]:

@@ -36,7 +36,7 @@ from tests.support.buying import ATELIER, CAMILLE, LOTTE, LUMIERE, account_named
 from tests.support.client import PortalClient
 from tests.support.ledger import the_books_agree
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 THEN = NOW + timedelta(days=32)
 

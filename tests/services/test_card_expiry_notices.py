@@ -51,10 +51,10 @@ def at(day: date, zone: str = "Europe/Brussels", clock_time: time = time(9)) -> 
     return datetime.combine(day, clock_time, tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-def mails(books: Session, made: Customer) -> list[tuple[str, str]]:
+def mails(books: Session, made: Customer, topic: str = "card_expiring") -> list[tuple[str, str]]:
     books.expire_all()
     query = select(OutboxMessage).where(
-        OutboxMessage.topic == "card_expiring", OutboxMessage.account_id == made.account_id
+        OutboxMessage.topic == topic, OutboxMessage.account_id == made.account_id
     )
     rows = books.scalars(query.order_by(OutboxMessage.id)).all()
     return [((row.dedupe_key or "").split(":")[3], row.recipient.split("@")[0]) for row in rows]
@@ -132,6 +132,46 @@ def test_M3_nobody_is_told_where_the_card_is_not_charged(
             )
     remind_of_cards(parts, {}, at(RENEWAL - timedelta(days=5)))
     assert mails(books, made) == []
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_M3_a_method_that_is_missing_is_asked_for_before_the_renewal(
+    parts: Parts, books: Session, needed: bool
+) -> None:
+    """It was removed while the subscription was cancelled, and the cancellation undone."""
+    made = customer()
+    with transaction() as session:
+        session.execute(
+            update(PaymentMethod)
+            .where(PaymentMethod.account_id == made.account_id)
+            .values(is_default=False, removed_at=at(date(2026, 11, 1)))
+        )
+        session.add(
+            ScheduledChange(
+                subscription_id=made.subscription_id, kind="cancel", target={},
+                effective_on=RENEWAL, status="undone" if needed else "waiting",
+                asked_at=at(date(2026, 11, 1)),
+            )
+        )  # fmt: skip
+    for days in (30, 7, 7):
+        remind_of_cards(parts, {}, at(RENEWAL - timedelta(days=days)))
+    told = [("30", "p0"), ("30", "p1"), ("7", "p0"), ("7", "p1")] if needed else []
+    assert mails(books, made, "payment_method_missing") == told
+    assert mails(books, made) == []
+    row = books.scalars(
+        select(OutboxMessage).where(OutboxMessage.topic == "payment_method_missing")
+    ).first()
+    assert (row is not None) is needed
+    if row is None:
+        return
+    message = read_message(row.topic, row.payload, "https://portal.example")
+    mail = render_mail(
+        message, recipient=row.recipient or "", locale="en", vendor=parts.catalogue.vendor,
+        message_id="<1@x>",
+    )  # fmt: skip
+    assert mail.subject == "A payment method is needed for the renewal on 5 January 2027"
+    assert "The next renewal of Zaak BV is on 5 January 2027" in mail.text
+    assert "https://portal.example/billing/payment-method" in mail.text
 
 
 def test_M3_the_mail_names_card_and_day(parts: Parts, books: Session) -> None:

@@ -38,7 +38,7 @@ from tests.support.buying import (
     use_method,
 )
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 GRANTED = Outcome("done", ("succeeded",), ((9574, "paid", 9574),), 15, 15, "accepted")
 LATER = NOW + timedelta(minutes=1)  # the request's own time to collect is over

@@ -33,7 +33,7 @@ from tests.support.dunning import (
     work,
 )
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 
 @pytest.fixture

@@ -91,6 +91,7 @@ BROKEN = {
     "payment_refunded": "UPDATE refund SET amount_minor = amount_minor - 1",
     "payment_without_invoice": "UPDATE payment SET invoice_id = NULL WHERE id = (SELECT max(id) FROM payment)",
     "payment_attempts": "UPDATE payment_attempt SET status = 'declined' WHERE id = (SELECT max(id) FROM payment_attempt)",
+    "payment_disputed": "INSERT INTO payment_dispute (payment_id, gateway_ref, amount_minor, currency, state, reason, created_at) SELECT id, 'dp_1', amount_minor, currency, 'lost', '', created_at FROM payment WHERE id = (SELECT max(id) FROM payment)",
     "currency": "UPDATE refund SET currency = 'USD'",
     "order_invoiced": "UPDATE customer_order SET status = 'failed' WHERE id = (SELECT max(id) FROM customer_order)",
     "order_lines": "UPDATE order_line SET net_minor = net_minor + 1 WHERE id = (SELECT max(id) FROM order_line)",

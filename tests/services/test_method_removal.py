@@ -20,6 +20,8 @@ from portal.models import (
     Job,
     PaymentMethod,
     Person,
+    Quote,
+    QuoteSubject,
     Subscription,
     SubscriptionItem,
     Wallet,
@@ -36,6 +38,7 @@ from tests.support.buying import (
     THREE_D_SECURE,
     collected,
     order_ready_to_pay,
+    quoted,
     use_method,
 )
 from tests.support.subscriptions import Customer, make_customer
@@ -246,6 +249,19 @@ def test_I3_nothing_is_left_half_done(
     with transaction() as session:
         assert session.get_one(Account, customer.account_id).payment_terms == "automatic"
     assert method_of(customer) is not None
+
+
+def test_I3_Q1_quotes_that_cannot_be_ordered_any_more_expire_at_once(
+    customer: Customer, parts: Parts
+) -> None:
+    quote_id = quoted(parts, account=customer.account_name, email=customer.admin_email)
+    assert choose(customer, "bank_transfer")
+    with transaction() as session:
+        quote = session.get_one(Quote, quote_id)
+        assert (quote.status, quote.closed_at) == ("expired", clock.now())
+        held = select(QuoteSubject.id).where(QuoteSubject.quote_id == quote_id, QuoteSubject.holds)
+        assert session.scalars(held).all() == []
+    assert actions(customer)[-2:] == ["quote_expired", "payment_terms_changed"]
 
 
 def test_I3_an_account_that_is_not_there(customer: Customer) -> None:

@@ -45,7 +45,7 @@ from tests.support.buying import (
     shown_terms,
 )
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 
 @pytest.fixture

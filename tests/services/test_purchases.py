@@ -78,7 +78,7 @@ from tests.support.purchases import (
     state_of_product,
 )
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 NOTICE = 15
 TODAY = NOW.date()
 RENEWAL = date(2026, 11, 30)  # Atelier Noordzee's, by the quarter
@@ -302,6 +302,7 @@ def test_C4_a_new_add_on_while_a_period_change_waits_is_billed_in_the_new_period
     assert (yearly.period_ends_on - yearly.period_starts_on).days >= 365  # type: ignore[operator]
 
 
+@pytest.mark.forges_rows
 def test_Q5_the_contact_gets_a_licence_of_a_new_add_on_by_the_person(
     books: Session, parts: Parts
 ) -> None:
@@ -322,6 +323,7 @@ def test_Q5_the_contact_gets_a_licence_of_a_new_add_on_by_the_person(
     assert (told.payload["added"], told.payload["total"]) == (2, 2)
 
 
+@pytest.mark.forges_rows
 def test_what_is_gone_when_the_payment_comes_is_put_before_the_desk(
     books: Session, parts: Parts
 ) -> None:

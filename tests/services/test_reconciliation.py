@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -16,13 +17,18 @@ from portal.models import DemoObject, DeskTask, Order, Payment, PaymentAttempt, 
 from portal.parts import Parts
 from portal.payments import demo_hosted_page
 from portal.payments.demo_gateway import DemoGateway, Fault
-from portal.payments.gateway import Patience
+from portal.payments.gateway import ChargeOutcome, GatewayUnknown, Patience
 from portal.queries.ledger import count_reported
+from portal.services.payment_settlement import settle_charge
 from portal.services.refunding import make_refund
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,
+    CARD,
     DEBIT_REVERSED,
+    KATRIN,
+    LOTTE,
+    MUELLER,
     THREE_D_SECURE,
     charges,
     collected,
@@ -104,6 +110,63 @@ def test_M6_a_refund_whose_answer_was_lost_is_settled(parts: Parts, books: Sessi
     with transaction() as session:
         session.execute(update(Refund).values(status="unknown"))
     night(parts, 0)
+    the_books_agree(parts)
+
+
+def two_lost_answers(parts: Parts) -> tuple[int, int]:
+    """Two orders of two customers whose charges were made and whose answers were lost."""
+    assert isinstance(parts.gateway, DemoGateway)
+    orders = []
+    for account, email in ((ATELIER, LOTTE), (MUELLER, KATRIN)):
+        with transaction() as session:
+            use_method(session, account, CARD)
+        order = order_ready_to_pay(parts, account=account, email=email)
+        parts.gateway.faults.append(Fault.AFTER)
+        assert not collected(parts, order.attempt_id)
+        orders.append(order.order_id)
+    return orders[0], orders[1]
+
+
+def test_M7_one_that_cannot_be_healed_does_not_stop_the_others(
+    parts: Parts, books: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_lost_answers(parts)
+    broken = books.scalar(
+        select(PaymentAttempt.id).where(PaymentAttempt.idempotency_key == f"pi:order-{first}:1")
+    )
+
+    def settle(session: Session, attempt_id: int, *told: Any, **more: Any) -> None:
+        if attempt_id == broken:
+            raise ValueError("its rows are broken")
+        settle_charge(session, attempt_id, *told, **more)
+
+    monkeypatch.setattr("portal.services.reconciliation.settle_charge", settle)
+    night(parts)
+    assert outcome_of(books, first).order == "placed"
+    assert outcome_of(books, second).order == "done"
+    assert [task.details["attempt_id"] for task in tasks(books)] == [broken]
+
+
+def test_M7_one_that_was_not_answered_is_no_difference_and_the_job_comes_back(
+    parts: Parts, books: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_lost_answers(parts)
+    gateway, refs = parts.gateway, [charge.ref for charge in charges(books)]
+    known = gateway.get_charge
+
+    def get_charge(ref: str, patience: Patience) -> ChargeOutcome:
+        if ref == refs[0]:
+            raise GatewayUnknown("no answer")
+        return known(ref, patience)
+
+    monkeypatch.setattr(gateway, "get_charge", get_charge)
+    with pytest.raises(GatewayUnknown):
+        night(parts)
+    assert (outcome_of(books, first).order, outcome_of(books, second).order) == ("placed", "done")
+    assert tasks(books) == []
+    monkeypatch.undo()
+    night(parts)
+    assert outcome_of(books, first).order == "done"
     the_books_agree(parts)
 
 

@@ -46,7 +46,7 @@ from tests.conftest import NOW
 from tests.support.buying import ATELIER, LUMIERE, MUELLER
 from tests.support.crediting import an_invoice, credited
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 PART = {1: 10_000}  # €121.00 with VAT
 
@@ -181,6 +181,7 @@ def test_M6_one_that_comes_back_from_the_bank_days_later_too(parts: Parts, books
     assert (back or 0) + balance(books) == an_invoice(books).gross_minor
 
 
+@pytest.mark.forges_rows
 @pytest.mark.parametrize("reversed_first", [True, False])
 def test_M4_M6_what_the_bank_took_back_is_not_owed_on_the_balance_as_well(
     parts: Parts, books: Session, monkeypatch: pytest.MonkeyPatch, reversed_first: bool

@@ -32,7 +32,7 @@ from tests.support.dunning import (
     work,
 )
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 THEN = RENEWAL
 SOFIE = "sofie.maes@boekhoud-maes.example"  # billing admin of two companies

@@ -31,7 +31,7 @@ from portal.services import renewal_planning, renewals
 from portal.services.quoting import expire_quotes
 from tests.conftest import NOW
 
-pytestmark = pytest.mark.usefixtures("app_context")
+pytestmark = pytest.mark.usefixtures("app_context", "agreeing_books")
 
 
 def _renew(parts: Parts, now: datetime) -> None:

@@ -38,7 +38,7 @@ from tests.support.buying import (
 
 __all__ = [
     "RENEWAL", "attempts", "case_of", "charges_of", "day", "days_later", "mails", "new_method",
-    "payments", "status_of", "subscription_status", "switch_method", "unpaid_renewal", "work",
+    "payments", "renewal_invoice", "status_of", "subscription_status", "switch_method", "unpaid_renewal", "work",
 ]  # fmt: skip
 
 RENEWAL = NOW + timedelta(days=32)
@@ -66,6 +66,11 @@ def unpaid_renewal(parts: Parts, books: Session, number: str, account: str = ATE
     with transaction() as own:
         use_method(own, account, number)
     work(parts, RENEWAL)
+    return renewal_invoice(books, account)
+
+
+def renewal_invoice(books: Session, account: str = ATELIER) -> Invoice:
+    """The invoice of the renewal, whose charge was asked for when it was due."""
     return books.scalars(
         select(Invoice)
         .join(Payment, Payment.invoice_id == Invoice.id)

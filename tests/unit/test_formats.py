@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from portal.formats import format_day_range
+from portal.formats import as_written, format_day_range
+from portal.languages import language
 
 YEAR = (date(2026, 3, 1), date(2027, 2, 28))
 MONTH = (date(2026, 3, 1), date(2026, 3, 31))
@@ -32,3 +33,23 @@ def test_a_range_writes_its_days_as_they_are_written_alone(
 ) -> None:
     text = format_day_range(*days, locale)
     assert " ".join(text.replace("\u2009", " ").split()) == words
+
+
+@pytest.mark.parametrize(
+    ("locale", "text", "written"),
+    [
+        ("it", "Si rinnova il 11 aprile 2027.", "Si rinnova l’11 aprile 2027."),
+        ("it", "Dal 8 apr 2027 al 11 mag 2027", "Dall’8 apr 2027 all’11 mag 2027"),
+        ("it", "Il 8 maggio, prima del 11 giugno", "L’8 maggio, prima dell’11 giugno"),
+        ("it", "entro il 18 aprile, dal 1 al 80 maggio", "entro il 18 aprile, dal 1 al 80 maggio"),
+        ("it", "fattura del 11", "fattura del 11"),
+        ("fr", "jusqu’al 11 avril", "jusqu’al 11 avril"),
+        ("en", "You belong to Valdarno S.p.A.. It pays.", "You belong to Valdarno S.p.A. It pays."),
+        ("en", "Wait... for Smith Inc..", "Wait... for Smith Inc."),
+    ],
+)
+def test_a_sentence_is_written_as_people_write_its_dates_and_names(
+    locale: str, text: str, written: str
+) -> None:
+    assert as_written(text, locale) == written
+    assert language(locale).gettext("%(text)s", text=text) == written

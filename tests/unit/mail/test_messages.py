@@ -93,6 +93,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "account_name": "Müller & Söhne", "brand": "visa", "last4": "4242", "expires_year": 2026,
         "expires_month": 12, "renews_on": "2027-01-05",
     },
+    "payment_method_missing": {"account_name": "Atelier Nord", "renews_on": "2026-11-30"},
     "payment_method_lost": {
         "account_name": "Müller & Söhne", "kind": "sepa_debit", "brand": "", "last4": "3201",
     },
@@ -191,6 +192,8 @@ def test_M5_an_unpaid_renewal_says_how_much_why_when_and_what_to_do() -> None:
                      "21 December 2026"):  # fmt: skip
         assert expected in mail.text
         assert expected in mail.html
+    assert "\n\nWe try again on 2 December 2026. You can also pay at once.\n\nIf " in mail.text
+    assert "\n\n\n" not in mail.text
 
 
 def test_M5_who_pays_by_transfer_gets_account_and_reference_instead_of_a_button() -> None:

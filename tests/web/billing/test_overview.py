@@ -7,8 +7,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal.db import transaction
-from portal.models import Account
+from portal.models import Account, AccountBalance, Subscription
 from portal.parts import Parts
+from tests.conftest import NOW
 from tests.support.buying import (
     AMELIA,
     AN,
@@ -20,6 +21,7 @@ from tests.support.buying import (
     KATRIN,
     LOTTE,
     MUELLER,
+    account_named,
     row_counts,
     speak,
 )
@@ -51,6 +53,35 @@ def test_it_says_what_is_billed_next_to_whom_and_how(client: PortalClient) -> No
     for link in ("/billing/next-invoice", "/billing/period", "/billing/details",
                  "/billing/payment-method", "/invoices"):  # fmt: skip
         assert link in client.page.links()
+
+
+@pytest.mark.parametrize("coming", [True, False])
+def test_M6_what_the_account_is_owed_stands_here_with_what_uses_it(
+    client: PortalClient, app_context: None, coming: bool
+) -> None:
+    assert "Account balance" not in opened(client, LOTTE)
+    with transaction() as session:
+        account = account_named(session, ATELIER)
+        session.add(
+            AccountBalance(
+                account_id=account.id, at=NOW, amount_minor=12_345, currency="EUR",
+                reason="correction",
+            )
+        )  # fmt: skip
+        if not coming:
+            session.execute(
+                update(Subscription)
+                .where(Subscription.account_id == account.id)
+                .values(status="ended", ended_on=NOW.date())
+            )
+    words = opened(client, LOTTE)
+    assert "Account balance" in words
+    assert "€123.45" in words
+    used, back = (
+        "Your next invoice uses it; only the rest is collected.",
+        "To have it paid back, ask",
+    )
+    assert (used in words, back in words) == (coming, not coming)
 
 
 def test_a_waiting_change_stands_with_its_subscription_and_is_undone_here(

@@ -36,6 +36,8 @@ from tests.support.buying import (
 )
 from tests.support.client import PortalClient
 
+pytestmark = pytest.mark.usefixtures("agreeing_books")
+
 CROWD = 20
 
 

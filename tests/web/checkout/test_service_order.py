@@ -28,6 +28,8 @@ from tests.support.buying import (
 from tests.support.client import PortalClient
 from tests.support.html import check_page
 
+pytestmark = pytest.mark.usefixtures("agreeing_books")
+
 HTMX = {"HX-Request": "true"}
 
 

@@ -21,16 +21,20 @@ from tests.support.buying import (
     AN,
     CARD,
     DEBIT,
+    GIULIA,
     JONAS,
     KATRIN,
     LOTTE,
     NO_MONEY,
+    OFFICINE,
     THREE_D_SECURE,
     row_counts,
     speak,
+    use_method,
 )
 from tests.support.client import PortalClient
 from tests.support.dunning import (
+    RENEWAL,
     attempts,
     case_of,
     charges_of,
@@ -41,6 +45,10 @@ from tests.support.dunning import (
     unpaid_renewal,
     work,
 )
+
+pytestmark = pytest.mark.usefixtures("agreeing_books")
+
+LOST = "4000000000009987"  # reported lost when it is charged
 
 
 @pytest.fixture
@@ -81,6 +89,13 @@ def switch_to(client: PortalClient, number: str) -> None:
         switch_method(number)
 
 
+def main_buttons(client: PortalClient) -> list[str]:
+    """The buttons on the page of what is owed that stand out."""
+    client.get("/billing/owed")
+    assert client.page is not None
+    return [client.page.text(each) for each in client.page.all("button", class_="main")]
+
+
 def press_pay(client: PortalClient, invoice: Invoice) -> str:
     """Press the button on the page of what is owed; where it leads."""
     client.get("/billing/owed")
@@ -107,6 +122,76 @@ def test_M5_the_banner_is_on_every_page_for_those_who_may_see_money(
         assert ("An invoice is not paid" in text(client)) is sees, email
     client.get("/billing/owed")
     assert "Nothing is owed" in text(client)
+
+
+def test_M5_the_banner_says_how_much_and_why_while_nothing_is_on_its_way(
+    client: PortalClient, books: Session, parts: Parts, unpaid: Invoice
+) -> None:
+    client.sign_in(LOTTE)
+    client.get("/licences")
+    for expected in (f"{amount(unpaid)} is owed.", "not enough money", "access is suspended"):
+        assert expected in text(client), expected
+    switch_to(client, DEBIT)
+    client.get(press_pay(client, unpaid))
+    assert status_of(books, unpaid) == "pending"
+    client.get("/licences")  # M4: the debit is on its way, and nothing is asked of the customer
+    assert "not paid" not in text(client)
+    client.get("/billing/owed")
+    assert "You need do nothing." in text(client)
+    assert "to be paid:" not in text(client)
+
+
+def test_M5_after_a_hard_decline_another_method_comes_first(
+    client: PortalClient, books: Session, unpaid: Invoice
+) -> None:
+    switch_to(client, LOST)
+    client.sign_in(LOTTE)
+    assert main_buttons(client) == [f"Pay {amount(unpaid)} now"]
+    client.get(press_pay(client, unpaid))
+    case = case_of(books, unpaid)
+    assert case is not None
+    assert case.stopped_because == "lost_card"
+    assert main_buttons(client) == ["Replace the payment method"]
+    assert "This payment method is not tried again." in text(client)
+    assert "Next try" not in text(client)
+
+
+def test_M5_the_page_names_what_was_renewed_and_sums_several_invoices_up(
+    app: Flask, client: PortalClient, books: Session, parts: Parts
+) -> None:
+    with app.app_context():
+        with transaction() as own:
+            use_method(own, OFFICINE, NO_MONEY)
+        work(parts, RENEWAL)
+    owed = books.scalars(
+        select(Invoice).join(Account, Account.id == Invoice.account_id)
+        .where(Account.name == OFFICINE, Invoice.status == "open")
+    ).all()  # fmt: skip
+    assert len(owed) == 2
+    speak(client, GIULIA, "en")
+    client.sign_in(GIULIA)
+    client.get("/billing/owed")
+    whole = f"€{sum(one.gross_minor for one in owed) / 100:,.2f}"
+    for expected in (f"2 invoices are to be paid: {whole} in all.", "Kanto Desk", "Kanto Sign"):
+        assert expected in text(client), expected
+    client.get("/billing")
+    assert "2 invoices are not paid" in text(client)
+    assert f"{whole} is owed in all." in text(client)
+
+
+def test_M5_the_page_goes_on_by_itself_while_a_payment_is_checked(
+    client: PortalClient, gateway: DemoGateway, unpaid: Invoice
+) -> None:
+    client.sign_in(LOTTE)
+    client.get("/billing/owed")
+    assert client.page is not None
+    assert not client.page.all("div", hx_trigger="every 3s")
+    gateway.faults.append(Fault.AFTER)
+    client.get(press_pay(client, unpaid))
+    client.get("/billing/owed")
+    (polling,) = client.page.all("div", hx_trigger="every 3s")
+    assert polling.get("hx-get") == "/billing/owed"
+    assert "This page goes on by itself" in text(client)
 
 
 def test_M5_a_member_may_not_see_or_pay(client: PortalClient, unpaid: Invoice) -> None:

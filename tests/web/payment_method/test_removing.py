@@ -16,6 +16,8 @@ from portal.models import BillingPeriod, PaymentMethod, Subscription
 from portal.parts import Parts
 from portal.payments.demo_gateway import DemoGateway
 from portal.payments.gateway import GatewayUnknown
+from portal.services.scheduling import undo_change
+from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,
     CAMILLE,
@@ -24,9 +26,11 @@ from tests.support.buying import (
     LOTTE,
     MUELLER,
     account_named,
+    actor_of,
     order_ready_to_pay,
     use_method,
 )
+from tests.support.cancelling import cancelled
 from tests.support.client import PortalClient
 
 PAGE = "/billing/payment-method"
@@ -241,3 +245,24 @@ def test_the_renewal_of_the_demo_is_where_these_tests_think(app: Flask) -> None:
         assert min(session.scalars(query)) == date(2026, 11, 30)
 
     write(app, look)
+
+
+@pytest.mark.parametrize("page", ["/licences", "/billing", PAGE])
+def test_M3_a_method_that_is_missing_after_an_undone_cancellation_is_asked_for(
+    app: Flask, customer: PortalClient, parts: Parts, page: str
+) -> None:
+    asked = "A payment method is needed for the renewal on 30 November 2026"
+    with app.app_context():
+        change_id = cancelled(parts)
+    customer.get(REMOVE)
+    customer.post(REMOVE, {"method": str(in_use(app)[0])})
+    customer.get(page)
+    assert asked not in text(customer)
+    with app.app_context(), transaction() as session:
+        undo_change(
+            session, account_named(session, ATELIER).id, change_id, catalogue=parts.catalogue,
+            actor=actor_of(session, LOTTE), now=NOW,
+        )  # fmt: skip
+    customer.get(page)
+    assert asked in text(customer)
+    assert "None is saved. Add one in time" in text(customer)
