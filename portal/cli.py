@@ -24,7 +24,10 @@ from portal.app import create_app, create_demo_app
 from portal.commands_demo import demo
 from portal.commands_ledger import ledger
 from portal.commands_payment_terms import payment_terms
+from portal.commands_support import support
+from portal.commands_trials import trials
 from portal.commands_vat import vat
+from portal.commands_wallet import wallet
 from portal.config import DEMO_CATALOG
 from portal.db import reading, transaction
 from portal.domain.account_file import AccountFileMistakes, read_account_file
@@ -78,7 +81,7 @@ def _only_checks_the_catalogue() -> bool:
 def _with_commands(app: Flask) -> Flask:
     for group in (operator, executive, accounts, catalog):
         app.cli.add_command(group)
-    for theirs in (vat, renewals, ledger):
+    for theirs in (vat, renewals, ledger, trials, support, wallet):
         group = copy.copy(theirs)
         group.commands = {name: _checked(command) for name, command in theirs.commands.items()}
         app.cli.add_command(group)

@@ -10,15 +10,16 @@ import copy
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_interval, format_skeleton, format_time
 from babel.lists import format_list
-from babel.numbers import NumberPattern, format_decimal, format_percent
+from babel.numbers import NumberPattern, format_decimal, format_percent, get_decimal_symbol
 
-from portal.domain.money import Money, major, minor_digits
+from portal.domain.money import Money, major, minor_digits, round_half_away
 
 __all__ = [
     "as_written",
@@ -31,9 +32,14 @@ __all__ = [
     "format_instant",
     "format_integer",
     "format_money",
+    "format_month",
+    "format_month_letter",
+    "format_month_short",
     "format_names",
     "format_number",
     "format_percentage",
+    "format_typed",
+    "format_unit_price",
 ]
 
 # The source is British English: days before months, the week begins on Monday.
@@ -70,6 +76,22 @@ def format_money(amount: Money, locale: str) -> str:
     return str(
         pattern.apply(
             major(amount), babel_locale(locale), currency=amount.currency, currency_digits=False
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def format_unit_price(amount: Money, count: int, locale: str) -> str:
+    """What one of `count` costs that are sold for `amount`, with a decimal more: €0.095."""
+    digits = minor_digits(amount.currency) + 1
+    tenths = round_half_away(Fraction(amount.minor * 10, count))
+    pattern = _money_pattern(locale, digits)
+    return str(
+        pattern.apply(
+            Decimal(f"{tenths}E-{digits}"),
+            babel_locale(locale),
+            currency=amount.currency,
+            currency_digits=False,
         )
     )
 
@@ -129,6 +151,24 @@ def format_day_range(first: date, last: date, locale: str) -> str:
     return head + dash + tail[: len(tail) - len(day)] + _first_of_month(day, last, locale)
 
 
+@lru_cache(maxsize=1024)
+def format_month(on: date, locale: str) -> str:
+    """December 2026."""
+    return str(format_skeleton("yMMMM", on, locale=babel_locale(locale)))
+
+
+@lru_cache(maxsize=1024)
+def format_month_short(on: date, locale: str) -> str:
+    """Dec: where the year is plain from what stands around it."""
+    return str(format_date(on, "LLL", locale=babel_locale(locale)))
+
+
+@lru_cache(maxsize=1024)
+def format_month_letter(on: date, locale: str) -> str:
+    """D: where there is hardly any room, such as under a narrow chart."""
+    return str(format_date(on, "LLLLL", locale=babel_locale(locale)))
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def format_instant(at: datetime, locale: str, time_zone: str) -> str:
     """29 Oct 2026, 10:00 in `time_zone`; `at` is aware."""
@@ -155,6 +195,11 @@ def format_integer(number: int, locale: str) -> str:
 def format_number(number: Decimal, locale: str) -> str:
     """0.105, with the decimals it has."""
     return str(format_decimal(number, locale=babel_locale(locale), decimal_quantization=False))
+
+
+def format_typed(number: Decimal, locale: str) -> str:
+    """1240.50 as one types it into a form: the language's decimal sign, and no groups."""
+    return str(number).replace(".", get_decimal_symbol(babel_locale(locale)))
 
 
 @lru_cache(maxsize=256)

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from portal.domain.catalogue import Catalogue
+from portal.domain.labels import sold_label
 from portal.domain.money import Money
+from portal.domain.order_lines import Sold, SoldOnce
 from portal.domain.payment_methods import card_brand
 from portal.languages import Language
 
-__all__ = ["consent_words", "formula_words", "line_words", "method_words"]
+__all__ = ["consent_words", "formula_words", "goods_words", "line_words", "method_words"]
+
+
+def goods_words(words: Language, catalogue: Catalogue, sold: Sold | SoldOnce | None) -> str:
+    """What a line sells: `Kanto CRM Pro`, `2,000 credits`, `Onboarding: Together`; else nothing."""
+    if isinstance(sold, Sold):
+        return sold_label(catalogue, sold, words.locale)
+    if sold is None:
+        return ""
+    if sold.service is None:
+        return words.ngettext("%(count)s credit", "%(count)s credits", sold.credits,
+                              count=words.integer(sold.credits))  # fmt: skip
+    try:
+        package = catalogue.service_package(sold.service).name.in_(words.locale)
+    except KeyError:  # it left the file: no page fails for it
+        package = sold.service
+    return words.gettext("Onboarding: %(package)s", package=package)
 
 
 def line_words(words: Language, kind: str, label: str) -> str:

@@ -58,4 +58,15 @@
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
   });
+
+  /* The browser's Back brings back what was chosen, but the price of what was chosen at first. */
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) return;
+    const isOther = (field) => field.options
+      ? [...field.options].some((option) => option.defaultSelected && !option.selected)
+      : field.checked && !field.defaultChecked;
+    for (const field of document.querySelectorAll("[hx-post][hx-trigger=change]")) {
+      if (isOther(field)) field.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+  });
 })();

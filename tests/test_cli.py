@@ -220,7 +220,8 @@ def test_I3_the_vendor_chooses_how_an_account_pays(run: FlaskCliRunner, books: S
     assert choose("automatic", 987654) == (1, "There is no account with this number.\n")
     assert choose("cash")[0] == 2
     books.execute(delete(Wallet).where(Wallet.account_id == account.id))
-    books.add(Wallet(account_id=account.id, balance=0, auto_top_up=True))
+    books.add(Wallet(account_id=account.id, balance=0, auto_top_up=True, threshold=50,
+                     pack_key="small", monthly_cap_minor=20_000))  # fmt: skip
     books.commit()
     code, output = choose("bank_transfer")
     assert (code, output) == (
@@ -315,4 +316,4 @@ def test_demo_keeps_its_data_until_it_is_reset(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "demo.db") as own:
         names = [row[0] for row in own.execute("SELECT DISTINCT name FROM account")]
     own.close()
-    assert len(names) == 5
+    assert len(names) == 6

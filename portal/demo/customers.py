@@ -1,20 +1,23 @@
-"""Five customers that look real and are not: .example domains, made-up numbers that pass checks."""
+"""Six customers that look real and are not: .example domains, made-up numbers that pass checks."""
 
 from __future__ import annotations
 
 from portal.demo.people import OFFICINE_MEMBERS
 from portal.demo.plans import (
     AddOnPlan,
+    AutoTopUpPlan,
     CustomerPlan,
     MemberPlan,
+    MessagePlan,
     MethodPlan,
+    PackagePlan,
     QuotePlan,
     ReductionPlan,
     SeatOrderPlan,
     SubscriptionPlan,
     TopUpPlan,
-    UsagePlan,
 )
+from portal.demo.wallets import weekly_use
 from portal.domain.periods import Interval
 
 __all__ = ["CUSTOMERS"]
@@ -55,8 +58,16 @@ ATELIER = CustomerPlan(
             orders=(SeatOrderPlan(135, 2), SeatOrderPlan(40, 1)),
         ),
     ),
-    top_ups=(TopUpPlan(210, "small"),),
-    usages=(UsagePlan(160, "data-lookup", 35), UsagePlan(77, "sms", 112), UsagePlan(21, "letter", 9)),
+    top_ups=(TopUpPlan(366, "medium"), TopUpPlan(44, "small")),
+    usages=(*weekly_use("data-lookup", 5), *weekly_use("sms", 12), *weekly_use("letter", 2)),
+    messages=(
+        MessagePlan(
+            12,
+            "Appointments on our website",
+            "Can customers book appointments in French, too?\nWe open a second shop in Lille in spring.",
+            "Yes: each booking page has its own language. Add a page in French under Appointments, Booking pages.",
+        ),
+    ),
     quotes=(
         QuotePlan(88, (("crm", 5),), "Vijf licenties erbij voor het filiaal in Brugge.",
                   declined_days_ago=80, decline_reason="De opening is een jaar uitgesteld."),
@@ -155,15 +166,31 @@ OFFICINE = CustomerPlan(
         SubscriptionPlan("insights", "analyst", 6, 6, renews_in=75, interval=Interval.QUARTER, periods=3),
         SubscriptionPlan("sign", "professional", 12, 8, renews_in=20, interval=Interval.MONTH, periods=5),
     ),
-    top_ups=(TopUpPlan(250, "medium"), TopUpPlan(60, "small")),
-    usages=(UsagePlan(200, "data-lookup", 310), UsagePlan(140, "sms", 540), UsagePlan(52, "data-lookup", 120),
-            UsagePlan(9, "letter", 48)),
+    top_ups=(TopUpPlan(367, "medium"),),
+    usages=(*weekly_use("data-lookup", 20), *weekly_use("sms", 30), *weekly_use("letter", 8)),
+    auto_top_up=AutoTopUpPlan(340, 200, "medium", 540_00),
     quotes=(
         QuotePlan(3, (("crm", 5), ("desk", 2)),
                   "Come d’accordo: cinque licenze CRM e due Desk per la nuova sede di Arezzo, con il 10 % di sconto.",
                   discount_basis_points=1000),
     ),
     reductions=(ReductionPlan(4, "sign", 7),),
+    messages=(
+        MessagePlan(
+            30,
+            "Fatture per la sede di Arezzo",
+            "Possiamo ricevere le fatture anche all’indirizzo della nuova sede?",
+            "Certo: in Fatturazione, Dati di fatturazione, può aggiungere altri destinatari.",
+        ),
+    ),
+    packages=(
+        PackagePlan(
+            8,
+            "done-for-you",
+            "La nuova sede di Arezzo comincia a gennaio, con circa 4 000 contatti da importare.",
+            "Il nostro partner di Firenze è disponibile dall’11 gennaio.",
+        ),
+    ),
 )  # fmt: skip
 
 BRIGHTWATER = CustomerPlan(
@@ -185,7 +212,29 @@ BRIGHTWATER = CustomerPlan(
         MemberPlan("Priya Nair", "priya.nair@brightwater.example", "en", days_ago=6),
         MemberPlan("Callum Reid", "callum.reid@brightwater.example", "en", days_ago=1, status="invited"),
     ),
-    subscriptions=(SubscriptionPlan("crm", "pro", 5, 4, renews_in=6, interval=None),),
+    subscriptions=(
+        SubscriptionPlan("crm", "pro", 5, 4, renews_in=6, interval=None,
+                         add_ons=(AddOnPlan("appointments", "basic", 2, 1),)),
+    ),
 )  # fmt: skip
 
-CUSTOMERS = (ATELIER, MUELLER, LUMIERE, OFFICINE, BRIGHTWATER)
+KETTING = CustomerPlan(
+    key="de-ketting",
+    name="Rijwielhandel De Ketting V.O.F.",
+    locale="nl",
+    time_zone="Europe/Amsterdam",
+    address_line1="Oudegracht 309",
+    postal_code="3511 PB",
+    city="Utrecht",
+    country="NL",
+    vat_number=None,
+    vat_status="none",
+    billing_email="administratie@de-ketting.example",
+    members=(
+        MemberPlan("Sanne Dijkstra", "sanne.dijkstra@de-ketting.example", "nl", "admin", 19),
+        MemberPlan("Ruben Visser", "ruben.visser@de-ketting.example", "nl", days_ago=18),
+    ),
+    subscriptions=(SubscriptionPlan("crm", "start", 3, 2, renews_in=-4, interval=None),),
+)  # fmt: skip
+
+CUSTOMERS = (ATELIER, MUELLER, LUMIERE, OFFICINE, BRIGHTWATER, KETTING)

@@ -1,4 +1,4 @@
-"""What else a demo customer did: bought and used credits, got quotes."""
+"""What else a demo customer did: got quotes, declined one, asked for fewer licences."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.demo.plans import QuotePlan, ReductionPlan, TopUpPlan, UsagePlan
-from portal.demo.rows import collect
+from portal.demo.plans import QuotePlan, ReductionPlan
 from portal.demo.timeline import Event
 from portal.domain.catalogue import Catalogue
-from portal.domain.money import Money
 from portal.domain.periods import local_date
-from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.quotes import last_valid_day, subject_of_subscription
 from portal.domain.seat_removal import plan_seat_removal
 from portal.models import (
     Account,
-    CreditEntry,
     Price,
     Product,
     Quote,
@@ -27,88 +23,15 @@ from portal.models import (
     QuoteSubject,
     Subscription,
     SubscriptionItem,
-    Wallet,
 )
 from portal.queries.holders import count_active_admins, list_subscription_held
-from portal.queries.quotes import get_account_buying
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor, record
-from portal.services.invoicing import DraftLine, issue_invoice
 from portal.services.numbering import take_number
 from portal.services.quoting import decline_quote
 from portal.services.seat_removal import remove_seats
-from portal.services.snapshots import buyer_snapshot, tax_snapshot
 
-__all__ = ["ask_reduction", "buy_credits", "decline_last_quote", "make_quote", "use_credits"]
-
-
-def buy_credits(session: Session, catalogue: Catalogue, account: Account, plan: TopUpPlan) -> Event:
-    """A pack was bought and paid, and its credits arrived (W2)."""
-
-    def buy(at: datetime) -> None:
-        pack = catalogue.credit_pack(plan.pack)
-        price = session.scalars(
-            select(Price).where(
-                Price.credit_pack_key == pack.key,
-                Price.currency == account.currency,
-                Price.retired_at.is_(None),
-            )
-        ).one()
-        buyer = get_account_buying(session.connection(), account.id)
-        decision = decide_vendor_tax(
-            catalogue.vendor, buyer.country, buyer.vat_number, buyer.vat_status
-        )
-        totals = document_totals(
-            [Money(price.unit_minor, price.currency)], decision.rate, price.currency
-        )
-        words = _CREDITS.get(account.locale, _CREDITS["en"]) % pack.credits
-        invoice = issue_invoice(
-            session, account=account, catalogue=catalogue, kind="wallet",
-            lines=[DraftLine("credits", words, None, 1, price.unit_minor, 0, None, None, None, None,
-                             totals.net.minor, str(decision.rate))],
-            net_minor=totals.net.minor, tax_minor=totals.tax.minor,
-            tax=tax_snapshot(decision, totals), buyer=buyer_snapshot(buyer), status="open", now=at,
-        )  # fmt: skip
-        collect(session, invoice, at)
-        _enter(session, account, pack.credits, at, reason="purchase", note=invoice.number)
-
-    return buy
-
-
-# An invoice's words are frozen when it is issued, in the account's language.
-_CREDITS = {
-    "en": "%d credits",
-    "nl": "%d credits",
-    "fr": "%d crédits",
-    "it": "%d crediti",
-    "de": "%d Credits",
-}
-
-
-def use_credits(session: Session, catalogue: Catalogue, account: Account, plan: UsagePlan) -> Event:
-    """Credits were used by the vendor's product."""
-
-    def use(at: datetime) -> None:
-        used = catalogue.usage_price(plan.kind).credits * plan.count
-        _enter(session, account, -used, at, reason="usage", usage_kind=plan.kind,
-               key=f"demo:{account.id}:{plan.days_ago}:{plan.kind}")  # fmt: skip
-
-    return use
-
-
-def _enter(
-    session: Session, account: Account, change: int, at: datetime, *, reason: str,
-    usage_kind: str | None = None, key: str | None = None, note: str = "",
-) -> None:  # fmt: skip
-    wallet = session.scalars(select(Wallet).where(Wallet.account_id == account.id)).one()
-    wallet.balance += change
-    session.add(
-        CreditEntry(
-            wallet_id=wallet.id, at=at, change=change, balance_after=wallet.balance, reason=reason,
-            usage_kind=usage_kind, idempotency_key=key, note=note,
-        )
-    )  # fmt: skip
-    session.flush()
+__all__ = ["ask_reduction", "decline_last_quote", "make_quote"]
 
 
 def make_quote(

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from portal.demo.holders import assign_seats, seat_first_admin
 from portal.demo.plans import AddOnPlan, CustomerPlan, SubscriptionPlan
 from portal.demo.rows import book_charge, collect, price_of
 from portal.demo.timeline import Event, Timeline, term_renewing_in
@@ -19,10 +20,10 @@ from portal.domain.periods import Term, local_date
 from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.quotes import terms_key
 from portal.domain.renewals import plan_renewal_lines
+from portal.domain.trials import REMINDER_DAYS
 from portal.models import (
     Account,
     AddOn,
-    Assignment,
     BillingPeriod,
     Checkout,
     Invoice,
@@ -49,6 +50,8 @@ from portal.services.ordering import place_order
 from portal.services.payment_settlement import settle_charge
 from portal.services.quoting import preview_quote, quote_cart
 from portal.services.snapshots import buyer_snapshot, tax_snapshot
+from portal.services.trial_ending import end_due_trials_of_account
+from portal.services.trial_reminders import remind_of_trials
 
 _Row = TypeVar("_Row")
 
@@ -89,6 +92,14 @@ class SubscriptionHistory:
             began = self.today + timedelta(days=self.plan.renews_in - self.plan.trial_days)
             self.timeline.on(began, self._start, hour=8, minute=40, time_zone=zone)
             self.timeline.on(began, self._assign, hour=8, minute=41, time_zone=zone)
+            ends_on = self.today + timedelta(days=self.plan.renews_in)
+            for days in REMINDER_DAYS:
+                told = ends_on - timedelta(days=days)
+                if told < self.today:
+                    self.timeline.on(told, self._remind, hour=9, minute=0, time_zone=zone)
+            if self.plan.renews_in < 0:
+                over = self.today + timedelta(days=self.plan.renews_in + 1)
+                self.timeline.on(over, self._trial_is_over, hour=0, minute=5, time_zone=zone)
             return
         first = self._term.start_of(0)
         transfer = self.customer.payment_terms == "bank_transfer"
@@ -145,7 +156,7 @@ class SubscriptionHistory:
             select(Plan).where(Plan.product_id == product.id, Plan.key == self.plan.plan)
         )
         self.plan_item = self._item("plan", row, self.plan.seats - bought, at, on)
-        self._seat_of_first_admin(at)
+        seat_first_admin(self.session, self.account, self.plan_item, at)
         for add_on in self.plan.add_ons:
             self._item("add_on", self._add_on(product.id, add_on), add_on.quantity, at, on)
         announce_entitlements(
@@ -154,6 +165,17 @@ class SubscriptionHistory:
         record(self.session, "trial_started" if trial else "subscription_started",
                actor=self._admin(), now=at, account_id=self.account.id, subject=self._name,
                new={"plan": self.plan.plan, "seats": self.plan_item.quantity})  # fmt: skip
+
+    def _assign(self, at: datetime) -> None:
+        assign_seats(self.session, self.account, self.subscription, self.plan)
+
+    def _remind(self, at: datetime) -> None:
+        remind_of_trials(
+            self.session, catalogue=self.catalogue, now=at, after=(date.min, 0), limit=100
+        )  # fmt: skip
+
+    def _trial_is_over(self, at: datetime) -> None:
+        end_due_trials_of_account(self.session, self.account, catalogue=self.catalogue, now=at)
 
     def _add_on(self, product_id: int, plan: AddOnPlan) -> AddOn:
         return self._one(
@@ -331,57 +353,6 @@ class SubscriptionHistory:
         states = list_subscription_states(connection, self.account.id)
         buyer = get_account_buying(connection, self.account.id)
         return terms_key(preview_quote(row.lines, states, buyer, self.catalogue, on))
-
-    # --- who holds the licences ----------------------------------------------------------------
-
-    def _seat_of_first_admin(self, at: datetime) -> None:
-        first = self._one(
-            select(Member).where(Member.account_id == self.account.id).order_by(Member.id).limit(1)
-        )
-        self.session.add(Assignment(item_id=self.plan_item.id, member_id=first.id, assigned_at=at))
-        self.session.flush()
-
-    def _assign(self, at: datetime) -> None:
-        """The first people of the account hold the seats, each since the day it could be."""
-        members = self.session.scalars(
-            select(Member).where(Member.account_id == self.account.id).order_by(Member.id)
-        ).all()
-        holders = [m for m in members if m.status != "deactivated" and m.role != "billing_admin"]
-        holders += [m for m in members if m.status == "active" and m.role == "billing_admin"]
-        wanted = {("plan", ""): self.plan.assigned}
-        wanted |= {("add_on", add_on.key): add_on.assigned for add_on in self.plan.add_ons}
-        items = self.session.execute(
-            select(SubscriptionItem, AddOn.key)
-            .outerjoin(AddOn, AddOn.id == SubscriptionItem.add_on_id)
-            .where(SubscriptionItem.subscription_id == self.subscription.id)
-            .order_by(SubscriptionItem.id)
-        ).all()
-        for item, key in items:
-            count = wanted[item.kind, key or ""] if item.per_seat else 0
-            held = set(
-                self.session.scalars(
-                    select(Assignment.member_id).where(
-                        Assignment.item_id == item.id, Assignment.freed_at.is_(None)
-                    )
-                )
-            )
-            chosen = sorted(holders[:count], key=lambda m: (m.added_at, m.id))
-            chosen = [member for member in chosen if member.id not in held]
-            self.session.add_all(
-                Assignment(item_id=item.id, member_id=member.id,
-                           assigned_at=max(member.added_at, item.added_at))
-                for member in chosen
-            )  # fmt: skip
-            former = [m for m in members if m.status == "deactivated"]
-            self.session.add_all(
-                Assignment(item_id=item.id, member_id=member.id,
-                           assigned_at=max(member.added_at, item.added_at),
-                           freed_at=member.deactivated_at, freed_because="deactivated")
-                for member in former
-                if item.kind == "plan" and member.deactivated_at is not None
-                and item.added_at < member.deactivated_at
-            )  # fmt: skip
-        self.session.flush()
 
     def _admin(self) -> Actor:
         person = self._one(

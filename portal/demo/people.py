@@ -88,6 +88,13 @@ DEMO_PEOPLE = (
         _l("A trial with 6 days left."),
     ),
     DemoPerson(
+        "sanne.dijkstra@de-ketting.example",
+        "Sanne Dijkstra",
+        "Rijwielhandel De Ketting V.O.F.",
+        "admin",
+        _l("A trial that is over: it can only be read, and still be bought."),
+    ),
+    DemoPerson(
         "hugo.peeters@kanto.example",
         "Hugo Peeters",
         "",

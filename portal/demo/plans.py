@@ -8,9 +8,12 @@ from portal.domain.periods import Interval
 
 __all__ = [
     "AddOnPlan",
+    "AutoTopUpPlan",
     "CustomerPlan",
     "MemberPlan",
+    "MessagePlan",
     "MethodPlan",
+    "PackagePlan",
     "QuotePlan",
     "ReductionPlan",
     "SeatOrderPlan",
@@ -66,7 +69,8 @@ class SubscriptionPlan:
     """A product with its present seats, of which the first `assigned` people hold one each.
 
     It renews in `renews_in` days and has `periods` periods behind and including the present one.
-    For a trial there are none: it ends in `renews_in` days and began `trial_days` before that.
+    For a trial there are none: it ends in `renews_in` days and began `trial_days` before that; one
+    that is over since some days has fewer than none.
     """
 
     product: str
@@ -87,6 +91,16 @@ class TopUpPlan:
 
     days_ago: int
     pack: str
+
+
+@dataclass(frozen=True, slots=True)
+class AutoTopUpPlan:
+    """A pack is bought automatically since then; the cap is for a month, with VAT."""
+
+    days_ago: int
+    threshold: int
+    pack: str
+    cap_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,26 @@ class ReductionPlan:
     seats: int
 
 
+@dataclass(frozen=True, slots=True)
+class MessagePlan:
+    """An admin wrote to the vendor, and had the answer the day after."""
+
+    days_ago: int
+    about: str
+    text: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackagePlan:
+    """An admin asked for a service package, which the vendor arranged two days later."""
+
+    days_ago: int
+    package: str
+    wishes: str
+    answer: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerPlan:
     """One customer of the demo vendor."""
@@ -144,5 +178,8 @@ class CustomerPlan:
     subscriptions: tuple[SubscriptionPlan, ...]
     top_ups: tuple[TopUpPlan, ...] = ()
     usages: tuple[UsagePlan, ...] = ()
+    auto_top_up: AutoTopUpPlan | None = None
     quotes: tuple[QuotePlan, ...] = ()
     reductions: tuple[ReductionPlan, ...] = ()
+    messages: tuple[MessagePlan, ...] = ()
+    packages: tuple[PackagePlan, ...] = ()

@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 from portal.demo.customers import CUSTOMERS
 from portal.demo.extras import (
     ask_reduction,
-    buy_credits,
     decline_last_quote,
     make_quote,
-    use_credits,
 )
 from portal.demo.history import SubscriptionHistory
 from portal.demo.people import STAFF
 from portal.demo.plans import CustomerPlan, MemberPlan
+from portal.demo.support import ask_for_help, write_to_vendor
 from portal.demo.timeline import Event, Timeline
+from portal.demo.wallets import WalletHistory
 from portal.domain.catalogue import Catalogue
 from portal.domain.periods import local_date
 from portal.models import (
@@ -46,7 +46,7 @@ def is_seeded(session: Session) -> bool:
 
 
 def seed(session: Session, catalogue: Catalogue, now: datetime) -> None:
-    """Write the demo's five customers and their past into an empty database; does not commit."""
+    """Write the demo's six customers and their past into an empty database; does not commit."""
     sync_catalogue(session, catalogue, now - _PAST)
     timeline = Timeline(now)
     executive = _seed_staff(session, now)
@@ -134,10 +134,7 @@ class _Customer:
         session, catalogue, plan = self.session, self.catalogue, self.plan
         session.add(Wallet(account_id=account.id, balance=0))
         session.flush()
-        for top_up in plan.top_ups:
-            self.timeline.ago(top_up.days_ago, buy_credits(session, catalogue, account, top_up))
-        for usage in plan.usages:
-            self.timeline.ago(usage.days_ago, use_credits(session, catalogue, account, usage))
+        self._schedule_wallet(WalletHistory(session, catalogue, account))
         for quote in plan.quotes:
             made = make_quote(session, catalogue, account, quote, self.staff)
             self.timeline.ago(quote.days_ago, made, minutes=200)
@@ -148,6 +145,33 @@ class _Customer:
         for reduction in plan.reductions:
             asked = ask_reduction(session, catalogue, account, reduction, self._admin)
             self.timeline.ago(reduction.days_ago, asked)
+
+        for message in plan.messages:
+            wrote, answered = write_to_vendor(
+                session, catalogue, account, message, self._admin, self.staff
+            )
+            self.timeline.ago(message.days_ago, wrote)
+            self.timeline.ago(message.days_ago - 1, answered)
+        for package in plan.packages:
+            wanted, arranged = ask_for_help(
+                session, catalogue, account, package, self._admin, self.staff
+            )
+            self.timeline.ago(package.days_ago, wanted)
+            self.timeline.ago(package.days_ago - 2, arranged)
+
+    def _schedule_wallet(self, wallet: WalletHistory) -> None:
+        """Later on each day than a renewal, so that nothing that is due is overtaken."""
+
+        def on_day(days_ago: int, event: Event, hour: int) -> None:
+            day = self.today - timedelta(days=days_ago)
+            self.timeline.on(day, event, hour=hour, minute=20, time_zone=self.plan.time_zone)
+
+        for top_up in self.plan.top_ups:
+            on_day(top_up.days_ago, wallet.bought(top_up), 10)
+        if self.plan.auto_top_up is not None:
+            on_day(self.plan.auto_top_up.days_ago, wallet.switched_on(self.plan.auto_top_up), 11)
+        for usage in self.plan.usages:
+            on_day(usage.days_ago, wallet.used(usage), 12 + len(usage.kind) % 5)
 
     def _admin(self) -> Actor:
         person = self.persons[self.plan.members[0].email]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from portal.domain.errors import DomainError
 from portal.domain.subscriptions import ItemState, SubscriptionState
+from portal.domain.trials import READ_ONLY
 
 __all__ = ["may_assign", "plan_assignments", "recorded_overhang", "require_licence_to_return"]
 
@@ -16,6 +17,8 @@ def may_assign(state: SubscriptionState, item: ItemState) -> str | None:
     """None where one more licence of `item` may be given to somebody, else the reason's code."""
     if not item.per_seat:
         return "licence_unknown"
+    if state.status == READ_ONLY:
+        return "licence_read_only"
     if state.status not in _USABLE:
         return "licence_suspended"
     if state.overhang:
@@ -29,7 +32,8 @@ def plan_assignments(
     """The items among `wanted` of which somebody who holds `held` gets a licence, in their order.
 
     One who has it already gets nothing more. DomainError `licence_unknown` for an item that the
-    account does not have, `licence_suspended`, `overhang_recorded`, `no_seat_free`.
+    account does not have, `licence_read_only`, `licence_suspended`, `overhang_recorded`,
+    `no_seat_free`.
     """
     known = {item.item_id: (state, item) for state in states for item in state.items}
     given: list[ItemState] = []

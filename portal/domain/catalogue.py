@@ -157,7 +157,10 @@ class Dunning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The vendor's own terms; days are calendar days, the approval limit is in credits."""
+    """The vendor's own terms; days are calendar days, the approval limit is in credits.
+
+    A wallet with fewer than `low_balance_credits` is low, unless its customer chose a threshold.
+    """
 
     change_notice_days: int = 15
     quote_validity_days: int = 30
@@ -167,6 +170,7 @@ class Policy:
     trial_paid_start: TrialPaidStart = TrialPaidStart.TRIAL_END
     manual_credit_approval_limit: int = 1000
     payment_event_days: int = 90
+    low_balance_credits: int = 100
     dunning: Dunning = Dunning()
 
 

@@ -197,6 +197,9 @@ def _policy(table: Table) -> Policy:
         payment_event_days=table.whole(
             "payment_event_days", 30, 3650, default=usual.payment_event_days
         ),
+        low_balance_credits=table.whole(
+            "low_balance_credits", 0, _MOST, default=usual.low_balance_credits
+        ),
         dunning=Dunning(retry_days=retry_days, suspend_on_day=suspend_on_day),
     )
 

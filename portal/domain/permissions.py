@@ -24,17 +24,20 @@ class Permission(StrEnum):
     """What a route asks for. One that spends or changes money or licences asks for BUY."""
 
     SEE_LICENCES = "see_licences"
+    SEE_WALLET = "see_wallet"
     SEE_MONEY = "see_money"
     SEE_ACTIVITY = "see_activity"
+    ASK_SUPPORT = "ask_support"
     BUY = "buy"
     MANAGE_BILLING = "manage_billing"
     MANAGE_MEMBERS = "manage_members"
 
 
-_MEMBER = frozenset({Permission.SEE_LICENCES})
+_MEMBER = frozenset({Permission.SEE_LICENCES, Permission.SEE_WALLET})
 _BILLING_ADMIN = _MEMBER | {
     Permission.SEE_MONEY,
     Permission.SEE_ACTIVITY,
+    Permission.ASK_SUPPORT,
     Permission.BUY,
     Permission.MANAGE_BILLING,
 }

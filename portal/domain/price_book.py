@@ -31,12 +31,15 @@ def pin_key(item: ItemState) -> str:
 class PriceBook:
     """What is sold today in `currency`. An absent price means that it is not offered (C4).
 
-    Keys: (product, plan, interval), and (product, add-on, package, interval).
+    Keys: (product, plan, interval), and (product, add-on, package, interval); those of the packs of
+    credits and of the service packages, which are paid once, are the catalogue's.
     """
 
     currency: str
     plans: Mapping[tuple[str, str, str], PriceOf] = field(hash=False)
     add_ons: Mapping[tuple[str, str, str, str], PriceOf] = field(hash=False)
+    packs: Mapping[str, PriceOf] = field(default_factory=dict, hash=False)
+    services: Mapping[str, PriceOf] = field(default_factory=dict, hash=False)
 
     def plan(self, product: str, plan: str, interval: Interval) -> PriceOf | None:
         """The price of one seat of a plan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -39,6 +39,13 @@ class PricedLine:
     period: Period | None
     net: Money
     per_seat: bool = True
+
+    @property
+    def covers(self) -> Period | None:
+        """The days that are paid for: what is left of the period, or all of it."""
+        if self.period is None or self.days_left is None:
+            return self.period
+        return Period(self.period.end - timedelta(days=self.days_left), self.period.end)
 
 
 def price_line(

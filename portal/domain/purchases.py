@@ -1,4 +1,4 @@
-"""The lines that wishes cost: seats, a switch, an add-on, a start (C1, C4, S2).
+"""The lines that wishes cost: seats, a switch, an add-on, a start, credits, help (C1, C4, C5, S2).
 
 Nothing is priced here: a quote prices the lines on the day (see portal.domain.quotes).
 """
@@ -9,26 +9,49 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from portal.domain.catalogue import Catalogue, Charge, Package, Plan, Product
+from portal.domain.catalogue import Catalogue, Charge, Package, Plan, Product, TrialPaidStart
 from portal.domain.errors import DomainError
-from portal.domain.order_lines import PinnedLine, Sold, with_lines
+from portal.domain.order_lines import (
+    PinnedLine,
+    Sold,
+    SoldOnce,
+    require_fit,
+    state_of,
+    with_lines,
+)
 from portal.domain.periods import Interval
 from portal.domain.price_book import PriceBook, PriceOf
 from portal.domain.proration import prorate_switch
 from portal.domain.seats import MAXIMUM_SEATS, SeatIncrease, may_change_seats, plan_seat_increase
 from portal.domain.subscriptions import ChangeKind, ItemState, SubscriptionState, WaitingChange
-from portal.domain.wishes import AddOnChoice, NewAddOn, Seats, Start, Switch, Wish
+from portal.domain.trials import is_unpaid_trial
+from portal.domain.wishes import (
+    AddOnChoice,
+    Credits,
+    NewAddOn,
+    Seats,
+    Service,
+    Start,
+    Switch,
+    Wish,
+)
 
 __all__ = ["Purchase", "is_upgrade", "plan_purchase", "replaced_by_switch", "why_not_alone"]
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What the wishes cost, line by line; `subscriptions` and `products` are what they touch (Q1)."""
+    """What the wishes cost, line by line, and what they touch (Q1).
+
+    `subscriptions` are changed, `products` are begun, the wallet gets credits where `wallet`, and
+    `services` are ordered.
+    """
 
     lines: tuple[PinnedLine, ...]
     subscriptions: tuple[int, ...]
     products: tuple[str, ...]
+    wallet: bool = False
+    services: tuple[str, ...] = ()
 
     @property
     def seats(self) -> int:
@@ -90,7 +113,9 @@ def is_upgrade(
     else:
         add_on = product.add_on(item.add_on_key or "")
         higher = add_on.package(key).tier > add_on.package(item.package_key or "").tier
-    credit, charge = prorate_switch(item.unit_price, price.unit, item.quantity, state.period, on)
+    credit, charge = prorate_switch(
+        item.unit_price, price.unit, item.quantity, state.period, state.paid_from(on)
+    )
     return higher and (credit.net + charge.net).minor > 0
 
 
@@ -112,7 +137,8 @@ def plan_purchase(
 
     Rejected as `plan_seat_increase`. DomainError: `not_self_service` (`reason`), `item_unknown`,
     `not_offered`, `price_missing`, `not_an_upgrade` (it waits for the renewal), `add_on_present`,
-    `already_subscribed`, `not_sold_in_coming_period`, `quantity_too_small`, `quantity_too_large`.
+    `already_subscribed`, `not_sold_in_coming_period`, `quantity_too_small`, `quantity_too_large`,
+    `licences_in_use` (`minimum`; more people work with the trial).
     """
     present = tuple(states)
     planner = _Planner(present, book, catalogue, payment_terms, on)
@@ -128,8 +154,16 @@ def plan_purchase(
                 planner.add_on(wish)
             case Start():
                 planner.start(wish)
+            case Credits():
+                planner.credits(wish)
+            case Service():
+                planner.service(wish)
     return Purchase(
-        tuple(planner.lines), tuple(dict.fromkeys(planner.subscriptions)), tuple(planner.products)
+        tuple(planner.lines),
+        tuple(dict.fromkeys(planner.subscriptions)),
+        tuple(planner.products),
+        planner.wallet,
+        tuple(dict.fromkeys(planner.services)),
     )
 
 
@@ -150,6 +184,8 @@ class _Planner:
         self.lines: list[PinnedLine] = []
         self.subscriptions: list[int] = []
         self.products: list[str] = []
+        self.wallet = False
+        self.services: list[str] = []
 
     def seats(self, increases: Iterable[SeatIncrease]) -> None:
         for increase in increases:
@@ -212,20 +248,52 @@ class _Planner:
         product = next((p for p in self.catalogue.products if p.key == wish.product), None)
         if product is None or wish.plan not in {plan.key for plan in product.offered_plans}:
             raise DomainError("not_offered")
-        if any(state.product_key == wish.product for state in self.states):
+        tried = next((s for s in self.states if s.product_key == wish.product), None)
+        if tried is not None and not is_unpaid_trial(tried):
             raise DomainError("already_subscribed", product=wish.product)
         self._alone(None, wish.product, plan=wish.plan)
         price = self.book.plan(wish.product, wish.plan, wish.interval)
         if price is None:
             raise DomainError("price_missing", item_id=None, interval=wish.interval)
         prices = self.book.plan_intervals(wish.product, wish.plan)
-        sold = Sold(wish.product, wish.interval.value, True, plan=wish.plan, prices=prices)
+        waits = self.catalogue.policy.trial_paid_start is TrialPaidStart.TRIAL_END
+        sold = Sold(wish.product, wish.interval.value, True, plan=wish.plan, prices=prices,
+                    after_trial=tried is not None and waits)  # fmt: skip
         self._pin("start", None, price, _bounded(wish.quantity), sold)
         for choice in wish.add_ons:
             self._alone(None, wish.product, add_on=choice.add_on)
             price, sold = self._chosen(wish.product, choice, wish.interval, None)
             self._pin("start", None, price, choice.quantity if sold.per_seat else 1, sold)
         self.products.append(wish.product)
+        if tried is not None:
+            self.subscriptions.append(tried.subscription_id)
+
+    def credits(self, wish: Credits) -> None:
+        pack = next(
+            (p for p in self.catalogue.offered_credit_packs if p.key == wish.pack), None
+        )  # fmt: skip
+        once = SoldOnce(pack=wish.pack, credits=pack.credits if pack is not None else 0)
+        self._pin_once("credits", self.book.packs.get(wish.pack), once, offered=pack is not None)
+        self.wallet = True
+
+    def service(self, wish: Service) -> None:
+        sold = {p.key for p in self.catalogue.offered_service_packages if not p.included}
+        self._pin_once("service", self.book.services.get(wish.package),
+                       SoldOnce(service=wish.package), offered=wish.package in sold)  # fmt: skip
+        self.services.append(wish.package)
+
+    def _pin_once(self, kind: str, price: PriceOf | None, once: SoldOnce, *, offered: bool) -> None:
+        if self.payment_terms == "bank_transfer":
+            raise DomainError("not_self_service", reason="bank_transfer")
+        if not offered:
+            raise DomainError("not_offered")
+        if price is None:
+            raise DomainError("price_missing", item_id=None, interval=None)
+        self.lines.append(
+            PinnedLine(
+                len(self.lines) + 1, kind, None, price.price_id, 1, price.unit, once=once
+            )
+        )  # fmt: skip
 
     def _chosen(
         self, product_key: str, choice: AddOnChoice, interval: Interval, subscription_id: int | None
@@ -276,6 +344,8 @@ class _Planner:
         line = PinnedLine(
             len(self.lines) + 1, kind, item_id, price.price_id, quantity, price.unit, sold=sold
         )
+        if kind == "start":
+            require_fit(line, state_of(line, self.states))
         self.lines.append(line)
         self.states = with_lines(self.states, [line], self.on)
 

@@ -13,7 +13,6 @@ from portal.domain.money import Money
 from portal.domain.order_lines import (
     SUBSCRIPTION_KINDS,
     PinnedLine,
-    first_term,
     require_fit,
     state_of,
     with_line,
@@ -26,7 +25,8 @@ from portal.domain.tax import TaxDecision, Totals
 
 __all__ = [
     "PinnedLine", "PricedQuote", "QuoteStatus", "RenewalOutlook", "last_valid_day",
-    "price_quote", "require_open", "subject_of_product", "subject_of_subscription", "terms_key",
+    "price_quote", "require_open", "subject_of_product", "subject_of_service",
+    "subject_of_subscription", "subject_of_wallet", "terms_key",
 ]  # fmt: skip
 
 
@@ -44,7 +44,8 @@ class QuoteStatus(StrEnum):
 class RenewalOutlook:
     """The renewal invoice of a subscription (net) before and after what the quote adds.
 
-    One that the quote begins has an id below zero, and nothing before.
+    One that the quote begins has nothing before: `begins_on` is the first day that it pays for.
+    One that was a trial (`was_trial`) keeps its id; any other that is begun has one below zero.
     """
 
     subscription_id: int
@@ -54,11 +55,13 @@ class RenewalOutlook:
     net_after: Money
     gross_after: Money
     product_key: str = ""
+    begins_on: date | None = None
+    was_trial: bool = False
 
     @property
     def is_new(self) -> bool:
-        """Whether the quote begins the subscription."""
-        return self.subscription_id < 0
+        """Whether the quote begins the subscription, or makes a trial a paid one."""
+        return self.begins_on is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,16 @@ def subject_of_product(account_id: int, product_key: str) -> str:
     return f"product:{account_id}:{product_key}"
 
 
+def subject_of_wallet(account_id: int) -> str:
+    """The name under which a quote holds an account's wallet (Q1)."""
+    return f"wallet:{account_id}"
+
+
+def subject_of_service(account_id: int, package: str) -> str:
+    """The name under which a quote holds an account's order of a service (Q1)."""
+    return f"service:{account_id}:{package}"
+
+
 def require_open(status: str, valid_until: date, today: date) -> None:
     """Raise what keeps a quote from being ordered: quote_accepted, _declined, _expired, …
 
@@ -106,7 +119,8 @@ def price_quote(
 ) -> PricedQuote:
     """Price the pinned lines as of `on` (Q2); each line prorates on its subscription's period (S2).
 
-    A start is not prorated: its first period is a whole one from `on`. DomainError as `state_of`,
+    A start is not prorated: its first period is a whole one from `on`, or from the end of its trial
+    (C5). What is sold once is neither. DomainError as `state_of`,
     `require_fit` and `with_line` where a line does not fit its subscription (any more), and `not_an_upgrade` where a
     switch would pay money back (C1).
     """
@@ -131,9 +145,6 @@ def price_quote(
 
 
 def _price(line: PinnedLine, state: SubscriptionState | None, on: date) -> PricedLine:
-    period = state.period if state is not None else None
-    if line.kind == "start" and line.sold is not None:
-        period = first_term(on, Interval(line.sold.interval)).period(0)
     return price_line(
         position=line.position,
         kind=line.kind,
@@ -142,8 +153,8 @@ def _price(line: PinnedLine, state: SubscriptionState | None, on: date) -> Price
         item_id=line.item_id,
         price_id=line.price_id,
         discount_basis_points=line.discount_basis_points,
-        period=period,
-        on=None if line.kind == "start" else on,
+        period=state.period if state is not None else None,
+        on=None if line.kind == "start" or state is None else state.paid_from(on),
         per_seat=line.per_seat,
     )
 
@@ -166,11 +177,13 @@ def _outlook(
     after = plan_next_period(bought)
     if after.ends or after.after.interval is None:
         return None
-    before = plan_next_period(state).net(currency) if state is not None else Money.zero(currency)
+    present = state is not None and state.is_running
+    before = plan_next_period(state).net(currency) if state and present else Money.zero(currency)
+    begins_on = bought.period.start if bought.period is not None and not present else None
     totals = document_totals((line.net for line in after.lines), tax.rate, currency)
     return RenewalOutlook(
         bought.subscription_id, after.on, after.after.interval, before, totals.net, totals.gross,
-        bought.product_key,
+        bought.product_key, begins_on, state is not None and not present,
     )  # fmt: skip
 
 

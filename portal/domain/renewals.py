@@ -20,6 +20,7 @@ from portal.domain.subscriptions import (
     with_changes,
 )
 from portal.domain.tax import TaxDecision, Totals
+from portal.domain.trials import trial_on
 
 __all__ = [
     "NextInvoice", "NextPeriod", "carry_forward", "is_invoiced_by", "period_beginning",
@@ -255,8 +256,10 @@ def carry_forward(state: SubscriptionState, on: date) -> SubscriptionState:
     """The subscription as it is on `on` once the renewals due by then have run (P3).
 
     What a page shows while the worker is late; a write runs the renewals first and finds the same.
-    One that could not be renewed (`price_missing`) is shown as it stands.
+    One that could not be renewed (`price_missing`) is shown as it stands. A trial that is over is
+    read-only.
     """
+    state = trial_on(state, on)
     while state.is_running and state.term is not None and state.period is not None:
         if on < state.period.end:
             break

@@ -112,7 +112,7 @@ def _increase(state: SubscriptionState, item: ItemState, added: int, on: date) -
         item=item,
         interval=state.interval,
         added=added,
-        line=prorate_seats(added, item.unit_price, state.period, on),
+        line=prorate_seats(added, item.unit_price, state.period, state.paid_from(on)),
         next_interval=after.after.interval or state.interval,
         next_unit=unit,
         next_quantity=following.quantity if following else 0,

@@ -83,8 +83,10 @@ class ItemState:
 class SubscriptionState:
     """One product of an account; `interval`, `period`, `term` are None for a trial (C5).
 
-    `number` is that of the present period in its term, from 1. `changes` wait, the earliest first.
-    `overhang` counts the assignments beyond the seats that were recorded (S7, S9).
+    `trial_ends_on` is the last day of a trial, and stays once it was bought; one that is over unpaid
+    has the status read_only since `read_only_from` (see portal.domain.trials). `number` is that of
+    the present period in its term, from 1. `changes` wait, the earliest first. `overhang` counts the
+    assignments beyond the seats that were recorded (S7, S9).
     """
 
     subscription_id: int
@@ -97,6 +99,8 @@ class SubscriptionState:
     number: int | None = None
     changes: tuple[WaitingChange, ...] = ()
     overhang: int = 0
+    trial_ends_on: date | None = None
+    read_only_from: date | None = None
 
     @property
     def plan_item(self) -> ItemState:
@@ -105,8 +109,15 @@ class SubscriptionState:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has paid periods that go on (neither a trial, suspended nor ended)."""
+        """Whether it has paid periods that go on (neither a trial, read-only, suspended nor ended)."""
         return self.status == "active" and self.period is not None
+
+    def paid_from(self, on: date) -> date:
+        """The day from which what changes `on` is paid: never before the period begins.
+
+        The period of a trial that was bought may begin later, at the trial's end (C5).
+        """
+        return max(on, self.period.start) if self.period is not None else on
 
     @property
     def ends_on(self) -> date | None:

@@ -1,4 +1,4 @@
-"""What a customer can wish in a cart: more seats, a switch, a new add-on, a start."""
+"""What a customer can wish in a cart: seats, a switch, an add-on, a start, credits, a service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from portal.domain.periods import Interval
 
 __all__ = [
-    "AddOnChoice", "NewAddOn", "Seats", "Start", "Switch", "Wish", "wish_from_row", "wish_to_row",
+    "AddOnChoice", "Credits", "NewAddOn", "Seats", "Service", "Start", "Switch", "Wish",
+    "wish_from_row", "wish_to_row",
 ]  # fmt: skip
 
 
@@ -48,7 +49,10 @@ class NewAddOn:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A new subscription: a plan for so many people, a billing period, and add-ons."""
+    """A subscription: a plan for so many people, a billing period, and add-ons.
+
+    Of a product that the account tries it makes the trial a paid one (C5).
+    """
 
     product: str
     plan: str
@@ -57,7 +61,21 @@ class Start:
     add_ons: tuple[AddOnChoice, ...] = ()
 
 
-Wish = Seats | Switch | NewAddOn | Start
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """A pack of credits for the wallet, by its key in the catalogue (W2)."""
+
+    pack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Onboarding help: a service package by its key in the catalogue."""
+
+    package: str
+
+
+Wish = Seats | Switch | NewAddOn | Start | Credits | Service
 
 
 def wish_to_row(wish: Wish) -> dict[str, Any]:
@@ -76,6 +94,10 @@ def wish_to_row(wish: Wish) -> dict[str, Any]:
             return {"kind": "start", "quantity": quantity, "subject_key": product,
                     "details": {"plan": plan, "interval": interval.value,
                                 "add_ons": [[a.add_on, a.package, a.quantity] for a in add_ons]}}  # fmt: skip
+        case Credits(pack):
+            return {"kind": "credits", "quantity": 1, "subject_key": pack}
+        case Service(package):
+            return {"kind": "service", "quantity": 1, "subject_key": package}
 
 
 def wish_from_row(
@@ -85,7 +107,7 @@ def wish_from_row(
     subject_key: str,
     details: Mapping[str, Any] | None,
 ) -> Wish | None:
-    """The wish of a line in the cart; None for one that is not about a subscription."""
+    """The wish of a line in the cart; None for one that nobody can wish."""
     facts = details or {}
     if kind == "seats" and item_id is not None:
         return Seats(item_id, quantity)
@@ -97,4 +119,8 @@ def wish_from_row(
     if kind == "start" and facts:
         add_ons = tuple(AddOnChoice(*each) for each in facts["add_ons"])
         return Start(subject_key, facts["plan"], Interval(facts["interval"]), quantity, add_ons)
+    if kind == "credits":
+        return Credits(subject_key)
+    if kind == "service":
+        return Service(subject_key)
     return None

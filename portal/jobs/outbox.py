@@ -27,6 +27,7 @@ from portal.mail.refund_messages import CreditNoteIssued
 from portal.mail.rendering import message_id_of, render_mail
 from portal.mail.smtp import MailRefused
 from portal.mail.transport import Attachment
+from portal.mail.wallet_messages import TopUpDone
 from portal.models import OutboxMessage, Product, Subscription
 from portal.parts import Parts
 from portal.queries.credit_notes import get_credit_note
@@ -151,7 +152,7 @@ def _attachments(parts: Parts, message: MailMessage, row: _Row) -> tuple[Attachm
     if isinstance(message, CreditNoteIssued):
         return _credit_note(parts, message, row)
     if (
-        not isinstance(message, Receipt | RenewalInvoice)
+        not isinstance(message, Receipt | RenewalInvoice | TopUpDone)
         or not message.invoice_id
         or row.account_id is None
     ):

@@ -24,7 +24,9 @@ from portal.jobs import reconciliation as reconciliation
 from portal.jobs import refunds as refunds
 from portal.jobs import reminders as reminders
 from portal.jobs import renewals as renewals
+from portal.jobs import trials as trials
 from portal.jobs import vat_checks as vat_checks
+from portal.jobs import wallet as wallet
 from portal.jobs.outbox import deliver_due
 from portal.jobs.queue import Claim, claim_due, fail, finish, is_due
 from portal.jobs.registry import JOBS, PERIODIC, enqueue_periodic, slot_of

@@ -31,6 +31,7 @@ class DemoMailbox:
                     sent_at=clock.now(),
                     recipient=mail.recipient,
                     sender=self._sender,
+                    reply_to=mail.reply_to,
                     subject=mail.subject,
                     locale=mail.locale,
                     text_body=mail.text,

@@ -38,6 +38,11 @@ class MailMessage:
         """The subject line in the recipient's language."""
         raise NotImplementedError
 
+    @property
+    def answers_go_to(self) -> str:
+        """The address of whoever stands behind the message; empty for the portal itself."""
+        return ""
+
 
 def _checked(topic: str, name: str, kind: Any, value: Any) -> Any:
     # The annotations are text (from __future__ import annotations).

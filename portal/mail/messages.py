@@ -36,6 +36,14 @@ from portal.mail.payment_method_messages import (
     PaymentMethodMissing,
 )
 from portal.mail.refund_messages import CreditNoteIssued, RefundFailed, RefundMade
+from portal.mail.support_messages import (
+    ServiceAnswered,
+    ServiceAsked,
+    SupportAnswered,
+    SupportAsked,
+)
+from portal.mail.trial_messages import TrialEnding, TrialExtended, TrialOver
+from portal.mail.wallet_messages import LowBalance, TopUpDone, TopUpFailed
 from portal.wording import formula_words, method_words
 
 __all__ = [
@@ -261,7 +269,10 @@ _CLASSES: tuple[type[MailMessage], ...] = (
     OwedFailed, OwedAuthentication, OwedLastWarning, OwedSuspended, OwedRecovered, OwedEnded,
     CreditNoteIssued, RefundMade, RefundFailed,
     CardExpiring, PaymentMethodLost, PaymentMethodMissing,
+    LowBalance, TopUpDone, TopUpFailed,
     ConsentRequested, ConsentAnswered, MembershipChanged,
+    TrialEnding, TrialOver, TrialExtended,
+    SupportAsked, SupportAnswered, ServiceAsked, ServiceAnswered,
 )  # fmt: skip
 
 TOPICS: Mapping[str, type[MailMessage]] = {cls.topic: cls for cls in _CLASSES}
@@ -287,7 +298,14 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         "owed_url": f"{public_url}/billing/owed",
         "invoices_url": f"{public_url}/invoices",
         "data_export_url": f"{public_url}/data-export",
+        "trial_url": f"{public_url}/trial",
+        "wallet_url": f"{public_url}/wallet",
+        "wallet_buy_url": f"{public_url}/wallet/buy",
+        "auto_top_up_url": f"{public_url}/wallet/auto-top-up",
+        "support_url": f"{public_url}/support",
     }
+    if "product_key" in payload:
+        links["subscribe_url"] = f"{public_url}/subscribe/{payload['product_key']}"
     if "subscription_id" in payload:
         links["cancellation_url"] = f"{public_url}/licences/{payload['subscription_id']}/cancel"
     if "change_id" in payload:
@@ -301,6 +319,12 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         links["credit_note_url"] = (
             f"{public_url}/invoices/credit-notes/{payload['credit_note_number']}"
         )
+    if "support_message_id" in payload:
+        links["support_message_url"] = (
+            f"{public_url}/support/messages/{payload['support_message_id']}"
+        )
+    if "package_key" in payload:
+        links["package_url"] = f"{public_url}/support/packages/{payload['package_key']}"
     if "account_name" in payload:
         links["link"] = f"{public_url}/sign-in"  # an invited person signs in as anyone does
     return links

@@ -58,6 +58,7 @@ def render_mail(
         locale=words.locale,
         message_id=message_id,
         attachments=attachments,
+        reply_to=message.answers_go_to,
     )
 
 

@@ -14,6 +14,9 @@ __all__ = ["MailRefused", "SmtpTransport"]
 
 _TIMEOUT = 20  # seconds; a worker waits no longer for a silent server
 _PERMANENT = 500
+# Out-of-office answers are not wanted. What a person wrote goes without it: helpdesks throw away
+# what says that it was made by a program.
+_NOBODY_WROTE_IT = {"Auto-Submitted": "auto-generated"}
 
 
 class MailRefused(Exception):
@@ -45,11 +48,11 @@ class SmtpTransport:
             settings.sender,
             [mail.recipient],
             connection=connection,
+            reply_to=[mail.reply_to] if mail.reply_to else None,
             headers={
                 "Message-ID": mail.message_id,
                 "Content-Language": mail.locale,
-                # Out-of-office answers and the like are not wanted.
-                "Auto-Submitted": "auto-generated",
+                **({} if mail.reply_to else _NOBODY_WROTE_IT),
             },
         )
         message.attach_alternative(mail.html, "text/html")

@@ -19,7 +19,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """A finished e-mail; `message_id` is the same at every try, so that a double is recognised."""
+    """A finished e-mail; `message_id` is the same at every try, so that a double is recognised.
+
+    `reply_to` is the person whose words it carries, empty where the portal speaks for itself.
+    """
 
     recipient: str
     subject: str
@@ -28,6 +31,7 @@ class RenderedMail:
     locale: str
     message_id: str
     attachments: tuple[Attachment, ...] = ()
+    reply_to: str = ""
 
 
 class MailTransport(Protocol):

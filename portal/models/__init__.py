@@ -34,6 +34,7 @@ from portal.models.payments import (
 )
 from portal.models.people import Consent, Member, Person, SignInLink, SignInSession, StaffMember
 from portal.models.subscriptions import (
+    UNPAID_TRIAL,
     WAITING_CHANGE,
     Assignment,
     BillingPeriod,
@@ -44,15 +45,16 @@ from portal.models.subscriptions import (
     SubscriptionItem,
     Term,
 )
+from portal.models.support import ServiceRequest, SupportMessage, SupportReply
 from portal.models.wallet import CreditEntry, TopUp, Wallet
 
 __all__ = [
-    "LIVE_ORDER", "WAITING_CHANGE", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
+    "LIVE_ORDER", "UNPAID_TRIAL", "WAITING_CHANGE", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
     "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
     "DemoObject", "DemoReplay", "DeskTask", "DunningCase", "Entitlement", "GatewayEvent", "Invoice",
     "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",
     "OutboxMessage", "Payment", "PaymentAttempt", "PaymentDispute", "PaymentMethod", "Person",
     "Plan", "Price", "Product", "Quote", "QuoteLine", "QuoteSubject", "Refund", "RequestMessage",
-    "ScheduledChange", "SeatEntry", "SignInLink", "SignInSession", "StaffMember", "Subscription",
-    "SubscriptionItem", "Term", "TopUp", "Wallet",
+    "ScheduledChange", "SeatEntry", "ServiceRequest", "SignInLink", "SignInSession", "StaffMember",
+    "Subscription", "SubscriptionItem", "SupportMessage", "SupportReply", "Term", "TopUp", "Wallet",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ class DemoMail(db.Model):
     sent_at: Mapped[Instant]
     recipient: Mapped[str] = mapped_column(String(254))
     sender: Mapped[str] = mapped_column(String(254))
+    reply_to: Mapped[str] = mapped_column(String(254), default="")
     subject: Mapped[LongText]
     locale: Mapped[Code]
     text_body: Mapped[LongText]

@@ -19,11 +19,17 @@ from portal.models.columns import (
     reference,
 )
 
+_UNPAID_TRIAL = "status IN ('trial', 'read_only')"
+
+# Written out, not bound: so both databases see that the partial index of the trials holds it.
+UNPAID_TRIAL = text(f"subscription.{_UNPAID_TRIAL}")
+
 
 class Subscription(db.Model):
     """One product of one account; one that has not ended per account and product.
 
-    `anchor_day` never changes (P1) and is set by the paid start; a trial has none (C5).
+    `anchor_day` never changes (P1) and is set by the paid start; a trial has none (C5). A trial's
+    `trial_ends_on` is its last day; over unpaid, it is read_only since `read_only_from`.
     """
 
     __tablename__ = "subscription"
@@ -34,6 +40,7 @@ class Subscription(db.Model):
     anchor_day: Mapped[int | None]
     started_on: Mapped[date]
     trial_ends_on: Mapped[date | None]
+    read_only_from: Mapped[date | None]
     ended_on: Mapped[date | None]
     overhang: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
@@ -41,8 +48,15 @@ class Subscription(db.Model):
     parked_at: Mapped[OptionalInstant]
     parked_error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     __table_args__ = (
-        one_of("status", "trial", "active", "suspended", "ended"),
+        one_of("status", "trial", "read_only", "active", "suspended", "ended"),
         CheckConstraint("anchor_day BETWEEN 1 AND 31", name="anchor_day"),
+        CheckConstraint(
+            "status NOT IN ('trial', 'read_only') OR trial_ends_on IS NOT NULL",
+            name="trial_ends_on",
+        ),
+        CheckConstraint(
+            "status <> 'read_only' OR read_only_from IS NOT NULL", name="read_only_from"
+        ),
         Index("ix_subscription_account_id", "account_id"),
         Index(
             "uq_subscription_live",
@@ -51,6 +65,13 @@ class Subscription(db.Model):
             unique=True,
             sqlite_where=text("status <> 'ended'"),
             postgresql_where=text("status <> 'ended'"),
+        ),
+        Index(
+            "ix_subscription_trial",
+            "trial_ends_on",
+            "id",
+            sqlite_where=text(_UNPAID_TRIAL),
+            postgresql_where=text(_UNPAID_TRIAL),
         ),
         Index(
             "ix_subscription_overhang",

@@ -24,7 +24,11 @@ from portal.models.columns import (
 
 
 class Wallet(db.Model):
-    """One an account. `balance` is the sum of its entries, never negative at any commit (W1)."""
+    """One an account. `balance` is the sum of its entries, never negative at any commit (W1).
+
+    Below `threshold` credits a pack is bought by itself, for `monthly_cap_minor` gross a month at
+    most, and not before `next_try_at` (W3). `top_up_asked`: a job looks after it already.
+    """
 
     __tablename__ = "wallet"
     id: Mapped[Id]
@@ -33,31 +37,58 @@ class Wallet(db.Model):
     auto_top_up: Mapped[bool] = mapped_column(default=False)
     threshold: Mapped[int | None]
     pack_key: Mapped[str | None] = mapped_column(String(40))
-    monthly_cap_minor: Mapped[int | None]
+    monthly_cap_minor: Mapped[Minor | None]
     declines: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[OptionalInstant]
+    top_up_asked: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         UniqueConstraint("account_id"),
         CheckConstraint("balance >= 0", name="balance"),
+        CheckConstraint(
+            "NOT auto_top_up OR (threshold IS NOT NULL AND pack_key IS NOT NULL"
+            " AND monthly_cap_minor IS NOT NULL)",
+            name="auto_top_up",
+        ),
+        # The wallets that may want credits.
+        Index(
+            "ix_wallet_auto_top_up",
+            "id",
+            sqlite_where=text("auto_top_up"),
+            postgresql_where=text("auto_top_up"),
+        ),
     )
 
 
 class TopUp(db.Model):
-    """One automatic purchase of credits; one is open a wallet at a time (W3)."""
+    """One automatic purchase of credits; one is open a wallet at a time (W3).
+
+    Stored before the charge, with all that its invoice will say: `amount_minor` is gross and counts
+    towards the cap of `month`, the first day of the account's local month, unless it failed.
+    """
 
     __tablename__ = "top_up"
     id: Mapped[Id]
     wallet_id: Mapped[int] = reference("wallet.id")
     pack_key: Mapped[Code]
     credits: Mapped[int]
+    net_minor: Mapped[Minor]
+    tax_minor: Mapped[Minor]
     amount_minor: Mapped[Minor]
     currency: Mapped[Currency]
+    tax: Mapped[dict[str, Any]] = mapped_column(JSON)
+    buyer: Mapped[dict[str, Any]] = mapped_column(JSON)
     month: Mapped[date]
     status: Mapped[Code]
+    failure_code: Mapped[str | None] = mapped_column(String(60))
+    invoice_id: Mapped[int | None] = reference("invoice.id", index=False, nullable=True)
     created_at: Mapped[Instant]
     settled_at: Mapped[OptionalInstant]
     __table_args__ = (
         one_of("status", "open", "done", "failed"),
+        CheckConstraint("amount_minor = net_minor + tax_minor AND amount_minor > 0", name="amount"),
+        # A top-up is invoiced once (I3), and only where its credits arrived.
+        UniqueConstraint("invoice_id"),
+        CheckConstraint("(status = 'done') = (invoice_id IS NOT NULL)", name="invoice"),
         Index(
             "uq_top_up_open",
             "wallet_id",
@@ -92,6 +123,8 @@ class CreditEntry(db.Model):
         one_of("reason", "purchase", "top_up", "usage", "manual", "correction"),
         CheckConstraint("balance_after >= 0", name="balance_after"),
         Index("ix_credit_entry_wallet_id_id", "wallet_id", "id"),
+        # What was used of a kind in a month is answered by this index alone.
+        Index("ix_credit_entry_use", "wallet_id", "usage_kind", "at", "change"),
     )
 
 

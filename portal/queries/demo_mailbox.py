@@ -34,6 +34,7 @@ class Mail:
     sent_at: datetime
     recipient: str
     sender: str
+    reply_to: str
     subject: str
     locale: str
     text_body: str
@@ -61,6 +62,7 @@ _MAIL = select(
     DemoMail.sent_at,
     DemoMail.recipient,
     DemoMail.sender,
+    DemoMail.reply_to,
     DemoMail.subject,
     DemoMail.locale,
     DemoMail.text_body,

@@ -14,7 +14,6 @@ from portal.models import (
     AddOn,
     Assignment,
     AuditEvent,
-    CreditEntry,
     CreditNote,
     Invoice,
     InvoiceLine,
@@ -29,11 +28,14 @@ from portal.models import (
     Product,
     Quote,
     QuoteLine,
+    ServiceRequest,
     Subscription,
     SubscriptionItem,
-    Wallet,
+    SupportMessage,
+    SupportReply,
 )
 from portal.queries.exports import Dataset, dataset
+from portal.queries.wallet_exports import WALLET_DATASETS
 
 __all__ = ["DATASETS"]
 
@@ -71,9 +73,11 @@ DATASETS: tuple[Dataset, ...] = (
         (
             (Subscription.id, "subscription_id", "int", "The subscription"),
             (Product.key, "product", "text", "Key of the product"),
-            (Subscription.status, "status", "text", "trial, active, suspended or ended"),
+            (Subscription.status, "status", "text", "trial, read_only, active, suspended or ended"),
             (Subscription.started_on, "started_on", "day", "First day"),
             (Subscription.trial_ends_on, "trial_ends_on", "day", "Last day of the trial"),
+            (Subscription.read_only_from, "read_only_from", "day",
+             "First day on which a trial could only be read"),
             (Subscription.ended_on, "ended_on", "day", "First day without access"),
             (SubscriptionItem.id, "item_id", "int", "The plan or add-on of the subscription"),
             (SubscriptionItem.kind, "kind", "text", "plan or add_on"),
@@ -303,23 +307,55 @@ DATASETS: tuple[Dataset, ...] = (
         (AccountBalance.id,),
         AccountBalance.account_id == _ACCOUNT,
     ),
+    *WALLET_DATASETS,
     dataset(
-        "wallet_entries",
-        select(CreditEntry.id)
-        .join(Wallet, Wallet.id == CreditEntry.wallet_id)
-        .outerjoin(_BY, _BY.c.id == CreditEntry.actor_id),
+        "support_messages",
+        select(SupportMessage.id).join(Person, Person.id == SupportMessage.author_id),
         (
-            (CreditEntry.at, "at", "instant", "When it was booked"),
-            (CreditEntry.change, "credits", "int", "Credits added, or used if negative"),
-            (CreditEntry.balance_after, "balance_after", "int", "Credits left after it"),
-            (CreditEntry.reason, "reason", "text", "purchase, top_up, usage, manual or correction"),
-            (CreditEntry.usage_kind, "usage", "text", "What they were used for"),
-            (CreditEntry.note, "note", "text", "Note"),
-            (CreditEntry.details, "details", "json", "Details"),
-            (_BY.c.name, "by", "text", "Who did it"),
+            (SupportMessage.id, "message_id", "int", "The message"),
+            (SupportMessage.sent_at, "sent_at", "instant", "When it was sent"),
+            (Person.email, "author", "text", "Who wrote it"),
+            (SupportMessage.about, "about", "text", "What it is about"),
+            (SupportMessage.text, "text", "text", "Its text"),
+            (SupportMessage.status, "status", "text", "new, answered or closed"),
         ),
-        (CreditEntry.id,),
-        Wallet.account_id == _ACCOUNT,
+        (SupportMessage.id,),
+        SupportMessage.account_id == _ACCOUNT,
+    ),
+    dataset(
+        "support_replies",
+        select(SupportReply.id)
+        .join(SupportMessage, SupportMessage.id == SupportReply.message_id)
+        .join(Person, Person.id == SupportReply.author_id),
+        (
+            (SupportReply.message_id, "message_id", "int", "The message, see support_messages"),
+            (SupportReply.at, "at", "instant", "When it was sent"),
+            (SupportReply.from_staff, "from_vendor", "int", "1 where the vendor wrote it"),
+            (Person.name, "author", "text", "Who wrote it"),
+            (SupportReply.text, "text", "text", "Its text"),
+        ),
+        (SupportReply.message_id, SupportReply.id),
+        SupportMessage.account_id == _ACCOUNT,
+    ),
+    dataset(
+        "service_requests",
+        select(ServiceRequest.id)
+        .join(Person, Person.id == ServiceRequest.asked_by_id)
+        .outerjoin(OrderLine, OrderLine.id == ServiceRequest.order_line_id)
+        .outerjoin(Order, Order.id == OrderLine.order_id),
+        (
+            (ServiceRequest.package_key, "package", "text", "Key of the service package"),
+            (ServiceRequest.status, "status", "text",
+             "asked, confirmed, ordered, done or declined"),
+            (ServiceRequest.asked_at, "asked_at", "instant", "When it was asked for"),
+            (Person.email, "asked_by", "text", "Who asked for it"),
+            (ServiceRequest.wishes, "wishes", "text", "What the vendor should know"),
+            (ServiceRequest.answer, "answer", "text", "What the vendor answered last"),
+            (Order.number, "order", "text", "Number of the order, where it was bought"),
+            (ServiceRequest.changed_at, "changed_at", "instant", "When it changed last"),
+        ),
+        (ServiceRequest.id,),
+        ServiceRequest.account_id == _ACCOUNT,
     ),
     dataset(
         "activity",

@@ -28,6 +28,7 @@ _COUNT_REPORTED = (
 _INVOICE = "'invoice ' || i.number || ' (id ' || i.id || ')'"
 _PAYMENT = "'payment ' || p.id || ' (account ' || p.account_id || ')'"
 _ORDER = "'order ' || o.number || ' (id ' || o.id || ')'"
+_TOP_UP = "'top-up ' || t.id || ' (wallet ' || t.wallet_id || ') is ' || t.status"
 _ITEM = "'item ' || it.id || ' (subscription ' || it.subscription_id || ')'"
 
 # What arrived for each invoice: payments without what was too much of them, and balance used.
@@ -231,6 +232,18 @@ CHECKS: Mapping[str, TextClause] = {
               GROUP BY it.subscription_id) over ON over.id = s.id
         WHERE over.many > s.overhang
     """),
+    # A trial has no billing period and nothing of it is paid for (C5).
+    "trial_free": text("""
+        SELECT 'subscription ' || s.id || ' is ' || s.status, 0, found.many, NULL
+        FROM subscription s
+        JOIN (SELECT subscription_id, count(*) AS many
+              FROM (SELECT subscription_id FROM billing_period
+                    UNION ALL
+                    SELECT subscription_id FROM subscription_item WHERE price_id IS NOT NULL
+                   ) paid
+              GROUP BY subscription_id) found ON found.subscription_id = s.id
+        WHERE s.status IN ('trial', 'read_only')
+    """),
     # --- what is owed to customers, and credits ------------------------------------------------
     "balance_negative": text("""
         SELECT 'account ' || account_id || ', balance entry ' || id, 0, balance, currency
@@ -254,6 +267,43 @@ CHECKS: Mapping[str, TextClause] = {
               FROM credit_entry) running
         WHERE credits <> balance_after OR credits < 0
     """),
+    # Credits that were paid arrived, once, and no others did (W2).
+    "order_credits": text(f"""
+        SELECT * FROM (
+            SELECT {_ORDER} || ' line ' || l.position,
+                   CASE WHEN l.kind = 'credits' AND o.status IN ('paid', 'done')
+                        THEN CAST(l.details ->> 'credits' AS INTEGER) ELSE 0 END AS sold,
+                   coalesce(e.change, 0) AS found, NULL
+            FROM order_line l JOIN customer_order o ON o.id = l.order_id
+            LEFT JOIN credit_entry e ON e.order_line_id = l.id
+            WHERE l.kind = 'credits' OR e.id IS NOT NULL
+        ) each_one WHERE sold <> found
+    """),  # noqa: S608
+    "top_up_credits": text(f"""
+        SELECT {_TOP_UP}, CASE WHEN t.status = 'done' THEN t.credits ELSE 0 END,
+               coalesce(e.change, 0), NULL
+        FROM top_up t LEFT JOIN credit_entry e ON e.top_up_id = t.id
+        WHERE CASE WHEN t.status = 'done' THEN t.credits ELSE 0 END <> coalesce(e.change, 0)
+    """),  # noqa: S608
+    "top_up_invoiced": text(f"""
+        SELECT {_TOP_UP}, t.amount_minor, coalesce(i.gross_minor, 0), t.currency
+        FROM top_up t LEFT JOIN invoice i ON i.id = t.invoice_id
+        WHERE t.status = 'done'
+          AND (i.id IS NULL OR i.net_minor <> t.net_minor OR i.tax_minor <> t.tax_minor
+               OR i.gross_minor <> t.amount_minor OR i.currency <> t.currency)
+    """),  # noqa: S608
+    # A top-up is charged once, and its money is on its invoice (W3).
+    "top_up_charged": text(f"""
+        SELECT {_TOP_UP}, CASE WHEN t.status = 'done' THEN t.amount_minor ELSE 0 END,
+               coalesce(p.minor, 0), t.currency
+        FROM top_up t
+        LEFT JOIN (SELECT top_up_id, sum(amount_minor) AS minor, min(invoice_id) AS invoice_id
+                   FROM payment WHERE status IN ('pending', 'succeeded') AND top_up_id IS NOT NULL
+                   GROUP BY top_up_id) p ON p.top_up_id = t.id
+        WHERE coalesce(p.minor, 0) NOT IN (0, CASE WHEN t.status = 'done' THEN t.amount_minor ELSE 0 END)
+           OR p.minor IS NOT NULL AND (t.invoice_id IS NULL OR p.invoice_id IS NULL
+                                       OR p.invoice_id <> t.invoice_id)
+    """),  # noqa: S608
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.domain.money import Money
+from portal.domain.order_lines import SUBSCRIPTION_KINDS
 from portal.models import (
     AddOn,
     Checkout,
@@ -70,7 +71,8 @@ class OrderRow:
 class OrderLineRow:
     """One line as it was charged, with the keys that name it: those of its item, where it has one.
 
-    `details` are what it sold (see portal.domain.order_lines.Sold); they outlive the item.
+    `details` are what it sold (see Sold and SoldOnce of portal.domain.order_lines); they outlive the
+    item.
     """
 
     kind: str
@@ -89,7 +91,9 @@ class OrderLineRow:
     @property
     def per_seat(self) -> bool:
         """Whether its quantity counts licences."""
-        return (self.details or {}).get("per_seat", True) is True
+        return (
+            self.kind in SUBSCRIPTION_KINDS and (self.details or {}).get("per_seat", True) is True
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from portal.models import MethodSetup, PaymentMethod
 
 __all__ = [
-    "MethodSetupRow", "PaymentMethodRow", "get_default_method", "get_method_setup",
+    "METHOD_COLUMNS", "MethodSetupRow", "PaymentMethodRow", "get_default_method", "get_method_setup",
     "list_payment_methods",
 ]  # fmt: skip
 
@@ -45,19 +45,22 @@ class MethodSetupRow:
     payment_method_id: int | None
 
 
+METHOD_COLUMNS = (
+    PaymentMethod.id,
+    PaymentMethod.kind,
+    PaymentMethod.brand,
+    PaymentMethod.last4,
+    PaymentMethod.expires_year,
+    PaymentMethod.expires_month,
+    PaymentMethod.funding,
+    PaymentMethod.mandate_ref,
+    PaymentMethod.is_default,
+    PaymentMethod.added_at,
+)
+"""The columns of a `PaymentMethodRow`, for pages that read more beside it."""
+
 _METHODS: Select[*tuple[Any, ...]] = (
-    select(
-        PaymentMethod.id,
-        PaymentMethod.kind,
-        PaymentMethod.brand,
-        PaymentMethod.last4,
-        PaymentMethod.expires_year,
-        PaymentMethod.expires_month,
-        PaymentMethod.funding,
-        PaymentMethod.mandate_ref,
-        PaymentMethod.is_default,
-        PaymentMethod.added_at,
-    )
+    select(*METHOD_COLUMNS)
     .where(PaymentMethod.account_id == bindparam("account"), PaymentMethod.removed_at.is_(None))
     .order_by(PaymentMethod.is_default.desc(), PaymentMethod.id.desc())
     .limit(20)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from portal.domain.money import Money
@@ -61,6 +61,8 @@ _BOOK = (
         _ADD_ON_PRODUCT.c.key,
         AddOn.key,
         AddOn.package_key,
+        Price.credit_pack_key,
+        Price.service_package_key,
     )
     .outerjoin(Plan, Plan.id == Price.plan_id)
     .outerjoin(Product, Product.id == Plan.product_id)
@@ -68,9 +70,7 @@ _BOOK = (
     .outerjoin(_ADD_ON_PRODUCT, _ADD_ON_PRODUCT.c.id == AddOn.product_id)
     .where(
         Price.retired_at.is_(None),
-        Price.interval != "once",
         Price.currency == bindparam("currency"),
-        or_(Price.plan_id.is_not(None), Price.add_on_id.is_not(None)),
     )
 )
 
@@ -83,17 +83,24 @@ _ALL = _CURRENT.order_by(Price.id)
 
 
 def get_price_book(connection: Connection, currency: str) -> PriceBook:
-    """Every recurring price that is current in a currency: one statement (C4)."""
+    """Every price that is current in a currency: one statement (C4)."""
     plans: dict[tuple[str, str, str], PriceOf] = {}
     add_ons: dict[tuple[str, str, str, str], PriceOf] = {}
+    packs: dict[str, PriceOf] = {}
+    services: dict[str, PriceOf] = {}
     for row in connection.execute(_BOOK, {"currency": currency}):
-        price_id, minor, interval, plan_product, plan, add_on_product, add_on, package = row
+        (price_id, minor, interval, plan_product, plan, add_on_product, add_on, package, pack,
+         service) = row  # fmt: skip
         found = PriceOf(price_id, Money(minor, currency))
         if plan is not None:
             plans[plan_product, plan, interval] = found
+        elif pack is not None:
+            packs[pack] = found
+        elif service is not None:
+            services[service] = found
         else:
             add_ons[add_on_product, add_on, package, interval] = found
-    return PriceBook(currency, plans, add_ons)
+    return PriceBook(currency, plans, add_ons, packs, services)
 
 
 def get_plan_price(

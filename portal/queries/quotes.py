@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from portal.db import among, fetch_all, fetch_first
 from portal.domain.money import Money
-from portal.domain.order_lines import PinnedLine, Sold
+from portal.domain.order_lines import PinnedLine, Sold, SoldOnce
+from portal.domain.tax import EU_COUNTRIES, VatStatus
 from portal.domain.wishes import Seats, Wish, wish_from_row
 from portal.models import (
     LIVE_ORDER,
@@ -58,6 +59,11 @@ class AccountBuying:
     executive_email: str | None
     executive_phone: str | None
     executive_hours: dict[str, str] | None
+
+    @property
+    def vat_waits_for_check(self) -> bool:
+        """Whether the VAT number is still to be checked: VIES knows those of the EU alone (I4)."""
+        return self.vat_status == VatStatus.UNCHECKED and self.country in EU_COUNTRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,4 +372,5 @@ def _pinned(row: tuple[Any, ...], currency: str) -> PinnedLine:
         unit_price=Money(row[5], currency),
         discount_basis_points=row[6],
         sold=Sold.read(row[7]),
+        once=SoldOnce.read(row[7]),
     )

@@ -8,19 +8,32 @@ from datetime import date, datetime
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.engine import Connection
 
-from portal.db import fetch_first
+from portal.db import fetch_all
 from portal.domain.money import Money
 from portal.models import (
+    UNPAID_TRIAL,
     Account,
     DunningCase,
     Invoice,
     Member,
     Person,
+    Product,
     SignInSession,
     StaffMember,
+    Subscription,
 )
 
-__all__ = ["AccountFacts", "SignedIn", "get_signed_in"]
+__all__ = ["AccountFacts", "SignedIn", "TrialFacts", "get_signed_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """A trial of the account that nobody bought: it runs, or it is over and can only be read."""
+
+    product_key: str
+    status: str
+    ends_on: date
+    read_only_from: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,7 @@ class AccountFacts:
     `owed_cases` invoices are owed (M5), `owed` together; one whose debit is on its way is not.
     `access_ends_on` is the earliest day on which access is suspended for one of them, and it is
     already where `is_suspended`. `owed_because` is the decline's code, known where one is owed.
+    `trials` are counted down on every page, the first to end before the others.
     """
 
     id: int
@@ -43,6 +57,7 @@ class AccountFacts:
     is_suspended: bool = False
     owed: Money | None = None
     owed_because: str = ""
+    trials: tuple[TrialFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,10 @@ _SIGNED_IN = (
         StaffMember.id,
         StaffMember.role,
         *_OWED,
+        Product.key,
+        Subscription.status,
+        Subscription.trial_ends_on,
+        Subscription.read_only_from,
     )
     .select_from(SignInSession)
     .join(Person, Person.id == SignInSession.person_id)
@@ -125,22 +144,27 @@ _SIGNED_IN = (
     )
     .outerjoin(Account, Account.id == Member.account_id)
     .outerjoin(StaffMember, (StaffMember.person_id == Person.id) & StaffMember.active)
+    # One row a trial; hardly any account has more than one.
+    .outerjoin(Subscription, (Subscription.account_id == Account.id) & UNPAID_TRIAL)
+    .outerjoin(Product, Product.id == Subscription.product_id)
     .where(
         SignInSession.token_hash == bindparam("token_hash"),
         SignInSession.ended_at.is_(None),
         SignInSession.expires_at > bindparam("now"),
     )
+    .order_by(Subscription.trial_ends_on, Subscription.id)
 )
 
 
 def get_signed_in(connection: Connection, token_hash: str, now: datetime) -> SignedIn | None:
     """The session of `token_hash` (SHA-256, hex) that has neither ended nor expired, or None."""
-    row = fetch_first(connection, _SIGNED_IN, token_hash=token_hash, now=now)
-    if row is None:
+    rows = fetch_all(connection, _SIGNED_IN, token_hash=token_hash, now=now)
+    if not rows:
         return None
-    account = None
+    row, account = rows[0], None
     if row[8] is not None:
+        trials = tuple(TrialFacts(*each[22:26]) for each in rows if each[22] is not None)
         owed = Money(int(row[20]), row[12]) if row[20] else None
         because = row[21] or "" if row[17] == 1 else ""
-        account = AccountFacts(*(*row[8:14], *row[17:19], row[19] > 0, owed, because))
+        account = AccountFacts(*(*row[8:14], *row[17:19], row[19] > 0, owed, because, trials))
     return SignedIn(*(*row[0:5], account, *row[5:8], *row[14:17]))

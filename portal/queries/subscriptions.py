@@ -52,7 +52,11 @@ class SubscriptionRow:
 
     state: SubscriptionState
     started_on: date
-    trial_ends_on: date | None
+
+    @property
+    def trial_ends_on(self) -> date | None:
+        """The last day of the trial that it is, or once was."""
+        return self.state.trial_ends_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ _STATE_COLUMNS = (
     Subscription.status,
     Subscription.started_on,
     Subscription.trial_ends_on,
+    Subscription.read_only_from,
     Subscription.overhang,
     BillingPeriod.starts_on,
     BillingPeriod.ends_on,
@@ -110,7 +115,7 @@ _STATE_COLUMNS = (
     ScheduledChange.effective_on,
     ScheduledChange.asked_at,
 )
-_FIRST_OF_ITEM, _FIRST_OF_CHANGE = 14, 25  # where they begin in a row
+_FIRST_OF_ITEM, _FIRST_OF_CHANGE = 15, 26  # where they begin in a row
 
 
 def select_states(*conditions: Any) -> Select[Any]:
@@ -247,8 +252,9 @@ def _subscription_id(row: Any) -> int:
 
 
 def _subscription(rows: list[Any]) -> SubscriptionRow:
-    (key, product, status, started_on, trial_ends_on, overhang, starts_on, ends_on, number,
-     interval, first_year, first_month, anchor_day, time_zone) = rows[0][:_FIRST_OF_ITEM]  # fmt: skip
+    (key, product, status, started_on, trial_ends_on, read_only_from, overhang, starts_on, ends_on,
+     number, interval, first_year, first_month, anchor_day,
+     time_zone) = rows[0][:_FIRST_OF_ITEM]  # fmt: skip
     has_periods = starts_on is not None
     state = SubscriptionState(
         subscription_id=key,
@@ -262,12 +268,14 @@ def _subscription(rows: list[Any]) -> SubscriptionRow:
         else None,
         number=number,
         overhang=overhang,
+        trial_ends_on=trial_ends_on,
+        read_only_from=read_only_from,
     )
     if rows[0][_FIRST_OF_CHANGE] is not None:
         first_item = rows[0][_FIRST_OF_ITEM]
         changes = [_change(row, time_zone) for row in rows if row[_FIRST_OF_ITEM] == first_item]
         state = with_changes(state, changes)
-    return SubscriptionRow(state, started_on=started_on, trial_ends_on=trial_ends_on)
+    return SubscriptionRow(state, started_on=started_on)
 
 
 def _item(row: Any) -> ItemState:

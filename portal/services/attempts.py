@@ -27,6 +27,7 @@ def reserve_attempt(
     now: datetime,
     order_id: int | None = None,
     invoice_id: int | None = None,
+    top_up_id: int | None = None,
     after: timedelta = GRACE,
     on_session: bool = False,
 ) -> PaymentAttempt:
@@ -38,6 +39,7 @@ def reserve_attempt(
         account_id=account_id,
         order_id=order_id,
         invoice_id=invoice_id,
+        top_up_id=top_up_id,
         kind="automatic",
         amount_minor=amount_minor,
         currency=currency,

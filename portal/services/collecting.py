@@ -302,7 +302,7 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
             customer_ref=account.gateway_customer or "",
             method_ref=method.gateway_ref,
             amount=Money(payment.amount_minor, payment.currency),
-            description=order.number if order is not None else invoice_number or "",
+            description=_description(payment, order, invoice_number),
             reference=f"payment:{payment.id}",
             off_session=not attempt.on_session,
             return_url=return_url,
@@ -318,3 +318,10 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
         if attempt.gateway_ref is not None and attempt.number > 1
         else None,
     )
+
+
+def _description(payment: Payment, order: Order | None, invoice_number: str | None) -> str:
+    """What the customer reads at the provider; a top-up has its invoice only once it is paid."""
+    if order is not None:
+        return str(order.number)
+    return invoice_number or (f"T-{payment.top_up_id}" if payment.top_up_id is not None else "")

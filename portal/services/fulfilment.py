@@ -1,7 +1,7 @@
-"""Writing what the lines of an order bought: seats, another plan, an add-on, a subscription.
+"""Writing what the lines of an order bought: seats, another plan, an add-on, a subscription, credits.
 
-Each line is applied by `portal.domain.order_lines.with_line`, as the quote's preview was; what it
-makes of the subscription is what is written.
+Each line of a subscription is applied by `portal.domain.order_lines.with_line`, as the quote's
+preview was; what it makes of the subscription is what is written.
 """
 
 from __future__ import annotations
@@ -13,21 +13,27 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
 from portal.domain.order_lines import (
     SUBSCRIPTION_KINDS,
     PinnedLine,
     Sold,
+    SoldOnce,
+    item_of,
     state_of,
+    unpaid_items,
     with_item_id,
     with_line,
 )
 from portal.domain.periods import local_date
 from portal.domain.subscriptions import ItemState, SubscriptionState
+from portal.domain.trials import is_unpaid_trial
 from portal.models import (
     Account,
     AddOn,
+    Assignment,
     BillingPeriod,
     Order,
     OrderLine,
@@ -42,6 +48,8 @@ from portal.models import (
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor, record
 from portal.services.outbox import open_desk_task
+from portal.services.service_requests import order_package
+from portal.services.wallet_entries import credit
 
 __all__ = ["Fulfilment"]
 
@@ -53,14 +61,21 @@ class Fulfilment:
     """
 
     def __init__(
-        self, session: Session, order: Order, account: Account, actor: Actor, now: datetime
+        self,
+        session: Session,
+        order: Order,
+        account: Account,
+        catalogue: Catalogue,
+        actor: Actor,
+        now: datetime,
     ) -> None:
         self.session, self.order, self.account = session, order, account
-        self.actor, self.now = actor, now
+        self.catalogue, self.actor, self.now = catalogue, actor, now
         self.today = local_date(now, account.time_zone)
         self.items: dict[int, SubscriptionItem] = {}
         self.added: dict[int, int] = {}
         self._begun: set[int] = set()
+        self._tried: list[int] = []
         session.flush()
         self._states = {
             state.subscription_id: state
@@ -74,12 +89,21 @@ class Fulfilment:
 
     def grant(self, row: OrderLine) -> None:
         """Write one line, once (Q4). What it was for may be gone: then people look after it."""
+        once = SoldOnce.read(row.details)
+        if once is not None:
+            self._grant_once(row, once)
+            return
         if row.kind not in SUBSCRIPTION_KINDS or row.kind == "plan_credit":
             return
         line = _pinned(row, self.order.currency)
         try:
             before = state_of(line, self._states.values())
-            if row.kind == "start" and before and before.subscription_id not in self._begun:
+            if (
+                row.kind == "start"
+                and before is not None
+                and not is_unpaid_trial(before)
+                and before.subscription_id not in self._begun
+            ):
                 raise DomainError("already_subscribed", product=before.product_key)
             after = with_line(before, line, self.today)
         except DomainError as error:
@@ -88,38 +112,102 @@ class Fulfilment:
                                     "reason": error.code},
                            now=self.now, account_id=self.account.id)  # fmt: skip
             return
-        if before is None:
-            after = self._begin(after)
-        state = after.item(line.item_id) or after.items[-1]
-        if row.item_id is None:
+        if before is None or is_unpaid_trial(before):
+            after = self._begin(after, before)
+        state = item_of(after, line)
+        assert state is not None, "a line of a subscription is about an item of it"
+        if state.item_id < 0:  # not stored yet
             item = self._new_item(after, state)
             after = with_item_id(after, state.item_id, item.id)
         else:
             item = self.session.scalars(
                 select(SubscriptionItem)
-                .where(SubscriptionItem.id == row.item_id)
+                .where(SubscriptionItem.id == state.item_id)
                 .with_for_update()
                 .execution_options(populate_existing=True)
             ).one()
             self._alter(item, after.product_key, state)
         if before is not None:
             self._settle_changes(before, after)
-        self._enter(row, before, item, state)
+        old = item_of(before, line) if before is not None else None
+        self._enter(row, old, item, state)
         self._states[after.subscription_id] = after
         self.items[item.id] = item
 
-    def _begin(self, state: SubscriptionState) -> SubscriptionState:
-        """The new subscription with its term and first period; the day is its anchor (P1)."""
-        assert state.term is not None and state.period is not None
-        subscription = Subscription(
-            account_id=self.account.id,
-            product_id=self._product_id(state.product_key),
-            status="active",
-            anchor_day=state.term.anchor_day,
-            started_on=state.period.start,
-            created_at=self.now,
+    def take_unpaid(self) -> None:
+        """Once all is granted: what a trial had and nobody bought with it ends (C5).
+
+        People who began to work with a trial after it was ordered may be more than was bought: they
+        are an overhang, as after a renewal (S6, S7).
+        """
+        for key in self._tried:
+            state = self._states[key]
+            for item in unpaid_items(state):
+                self._take(item)
+            beyond = sum(
+                max(item.assigned - item.quantity, 0)
+                for item in state.items
+                if item.per_seat and item.unit_price is not None
+            )
+            if beyond:
+                self.session.get_one(Subscription, key).overhang = beyond
+        self.session.flush()
+
+    def _take(self, state: ItemState) -> None:
+        item = self.session.get_one(SubscriptionItem, state.item_id)
+        if item.quantity:
+            self.session.add(
+                SeatEntry(item_id=item.id, at=self.now, effective_on=self.today,
+                          change=-item.quantity, quantity_after=0, reason="removal",
+                          actor_id=self.order.placed_by_id)
+            )  # fmt: skip
+        item.quantity, item.removed_at = 0, self.now
+        self.session.execute(
+            update(Assignment)
+            .where(Assignment.item_id == item.id, Assignment.freed_at.is_(None))
+            .values(freed_at=self.now, freed_because="removal")
+            .execution_options(synchronize_session=False)
         )
-        self.session.add(subscription)
+        record(self.session, "trial_add_on_ended", actor=self.actor, now=self.now,
+               account_id=self.account.id, subject=self.order.number,
+               old={"item_id": item.id})  # fmt: skip
+
+    def _grant_once(self, row: OrderLine, once: SoldOnce) -> None:
+        """Credits for the wallet (W2), or a service that the vendor is told of."""
+        if once.service is not None:
+            order_package(self.session, self.order, row, once.service, catalogue=self.catalogue,
+                          now=self.now)  # fmt: skip
+            return
+        credit(self.session, self.account.id, once.credits, reason="purchase", now=self.now,
+               order_line_id=row.id, actor_id=self.order.placed_by_id)  # fmt: skip
+        record(self.session, "credits_bought", actor=self.actor, now=self.now,
+               account_id=self.account.id, subject=self.order.number,
+               new={"credits": once.credits})  # fmt: skip
+
+    def _begin(
+        self, state: SubscriptionState, tried: SubscriptionState | None
+    ) -> SubscriptionState:
+        """The subscription with its term and first period, whose first day is its anchor (P1).
+
+        A trial that is bought goes on as it is, paid (C5).
+        """
+        assert state.term is not None and state.period is not None
+        if tried is not None:
+            subscription = self.session.get_one(Subscription, tried.subscription_id)
+            subscription.status, subscription.read_only_from = "active", None
+            subscription.anchor_day = state.term.anchor_day
+            subscription.version += 1
+            self._tried.append(subscription.id)
+        else:
+            subscription = Subscription(
+                account_id=self.account.id,
+                product_id=self._product_id(state.product_key),
+                status="active",
+                anchor_day=state.term.anchor_day,
+                started_on=state.period.start,
+                created_at=self.now,
+            )
+            self.session.add(subscription)
         self.session.flush()
         term = Term(subscription_id=subscription.id, number=1, interval=state.term.interval.value,
                     first_year=state.term.first_year, first_month=state.term.first_month)  # fmt: skip
@@ -182,12 +270,11 @@ class Fulfilment:
     def _enter(
         self,
         row: OrderLine,
-        before: SubscriptionState | None,
+        old: ItemState | None,
         item: SubscriptionItem,
         state: ItemState,
     ) -> None:
         """The ledger's row, which is there once a line, and what the activity page tells."""
-        old = before.item(row.item_id) if before is not None else None
         change = state.quantity - (old.quantity if old is not None else 0)
         self.added[item.id] = self.added.get(item.id, 0) + change
         reason = {"start": "start", "plan_charge": "plan_change"}.get(row.kind, "order")
@@ -204,13 +291,20 @@ class Fulfilment:
             )
         )
         self.session.flush()
-        if row.kind == "start" and state.kind == "plan":
+        if row.kind == "start" and state.kind == "plan" and old is not None:
+            assert row.details is not None
+            record(self.session, "trial_bought", actor=self.actor, now=self.now,
+                   account_id=self.account.id, subject=row.details["product"],
+                   old={"plan": old.plan_key, "seats": old.quantity},
+                   new={"plan": state.plan_key, "seats": state.quantity,
+                        "interval": row.details["interval"]})  # fmt: skip
+        elif row.kind == "start" and state.kind == "plan":
             assert row.details is not None
             record(self.session, "subscription_started", actor=self.actor, now=self.now,
                    account_id=self.account.id, subject=row.details["product"],
                    new={"plan": state.plan_key, "seats": state.quantity,
                         "interval": row.details["interval"]})  # fmt: skip
-        elif old is None:
+        elif old is None or row.kind == "start":
             record(self.session, "add_on_added", actor=self.actor, now=self.now,
                    account_id=self.account.id, subject=self.order.number,
                    new={"item_id": item.id}
@@ -247,4 +341,5 @@ def _pinned(row: OrderLine, currency: str) -> PinnedLine:
     return PinnedLine(
         row.position, row.kind, row.item_id, row.price_id, row.quantity,
         Money(row.unit_minor, currency), row.discount_basis_points, Sold.read(row.details),
+        SoldOnce.read(row.details),
     )  # fmt: skip

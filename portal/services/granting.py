@@ -44,14 +44,15 @@ def grant_order(
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
     ).all()
-    granted = Fulfilment(session, order, account, actor, now)
+    granted = Fulfilment(session, order, account, catalogue, actor, now)
     for line in lines:
         granted.grant(line)
+    granted.take_unpaid()
     session.flush()
     settle_overhang(session, account.id)  # there may be seats again for whoever had none (S7)
     items = [item for item in granted.items.values() if item.per_seat]
     told = _place_contact(session, order, account, items, actor, now)
-    with_seats = [item for item in items if granted.added.get(item.id)]
+    with_seats = [item for item in items if granted.added.get(item.id, 0) > 0]
     if told is not None and with_seats:
         added = sum(granted.added[item.id] for item in with_seats)
         _tell_contact(session, order, account, told, with_seats, added, catalogue, now)

@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
-from portal.domain.labels import label_of, sold_label
-from portal.domain.order_lines import Sold, first_term
+from portal.domain.labels import label_of
+from portal.domain.order_lines import Sold, SoldOnce, first_term, start_of
 from portal.domain.periods import Interval, local_date
+from portal.domain.trials import is_unpaid_trial
 from portal.languages import language
 from portal.models import (
     Account,
@@ -27,9 +28,10 @@ from portal.models import (
     Subscription,
     SubscriptionItem,
 )
+from portal.queries.subscriptions import list_subscription_states
 from portal.services.numbering import take_number
 from portal.services.snapshots import seller_snapshot
-from portal.wording import line_words
+from portal.wording import goods_words, line_words
 
 __all__ = ["DraftLine", "invoice_number", "issue_invoice", "issue_order_invoice", "item_labels"]
 
@@ -146,7 +148,7 @@ def issue_order_invoice(
     labels = item_labels(
         session, [x.item_id for x in lines if x.item_id is not None], catalogue, account.locale
     )
-    today = local_date(now, account.time_zone)
+    starts = _starts(session, lines, account, local_date(now, account.time_zone))
     rate = str(order.tax["rate"])
     return issue_invoice(
         session,
@@ -154,7 +156,7 @@ def issue_order_invoice(
         catalogue=catalogue,
         kind="order",
         lines=[
-            _draft(line, labels.get(line.item_id or 0, ""), catalogue, account.locale, rate, today)
+            _draft(line, labels.get(line.item_id or 0, ""), catalogue, account.locale, rate, starts)
             for line in lines
         ],
         net_minor=order.net_minor,
@@ -167,20 +169,38 @@ def issue_order_invoice(
     )
 
 
+def _starts(
+    session: Session, lines: Iterable[OrderLine], account: Account, today: date
+) -> dict[str, date]:
+    """The first day that each product that is begun is paid for: paying grants it (Q3, C5)."""
+    begun = [
+        sold
+        for line in lines
+        if line.kind == "start" and (sold := Sold.read(line.details)) is not None and sold.plan
+    ]
+    if not begun:
+        return {}
+    states = list_subscription_states(session.connection(), account.id)
+    tried = {state.product_key: state for state in states if is_unpaid_trial(state)}
+    return {sold.product: start_of(sold, tried.get(sold.product), today) for sold in begun}
+
+
 def _draft(
-    line: OrderLine, item_label: str, catalogue: Catalogue, locale: str, rate: str, today: date
-) -> DraftLine:
+    line: OrderLine, item_label: str, catalogue: Catalogue, locale: str, rate: str,
+    starts: Mapping[str, date],
+) -> DraftLine:  # fmt: skip
     """An order's line as the invoice says it, in the account's language."""
     sold = Sold.read(line.details)
     starts_on, ends_on = line.period_starts_on, line.period_ends_on
-    if line.kind == "start" and sold is not None:  # it begins today: paying grants it (Q3)
-        period = first_term(today, Interval(sold.interval)).period(0)
+    if line.kind == "start" and sold is not None:
+        period = first_term(starts[sold.product], Interval(sold.interval)).period(0)
         starts_on, ends_on = period.start, period.end
     return DraftLine(
         kind=line.kind,
         description=line_words(
             language(locale), line.kind,
-            sold_label(catalogue, sold, locale) if sold is not None else item_label,
+            goods_words(language(locale), catalogue, sold or SoldOnce.read(line.details))
+            or item_label,
         ),
         item_id=line.item_id,
         quantity=line.quantity,

@@ -23,6 +23,7 @@ from portal.payments.gateway import (
     Patience,
 )
 from portal.services.audit import Actor, record
+from portal.services.auto_top_up import retry_with_new_method
 from portal.services.invoice_charges import retry_with_method
 from portal.services.locks import lock_account
 from portal.services.method_detaching import retire_method, shown_of
@@ -179,6 +180,7 @@ def _update(
     if renewed and method.is_default:
         session.flush()
         retry_with_method(session, account, method, now, asked=False)  # as a new card would (M5)
+        retry_with_new_method(session, account.id, now)
 
 
 def _is_good_for_longer(method: PaymentMethod, facts: MethodFacts) -> bool:

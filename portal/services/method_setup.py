@@ -31,6 +31,7 @@ from portal.payments.gateway import (
     SetupStatus,
 )
 from portal.services.audit import Actor, record
+from portal.services.auto_top_up import retry_with_new_method
 from portal.services.invoice_charges import retry_with_method
 from portal.services.locks import lock_account
 from portal.services.method_detaching import detach_later, retire_method, shown_of
@@ -251,6 +252,7 @@ def _take_method(
         dedupe_key=f"refresh_method:{method.id}",
     )
     retry_with_method(session, account, method, now, asked=True)  # what is owed, at once (M5)
+    retry_with_new_method(session, account.id, now)
 
 
 def _is_overtaken(session: Session, setup: MethodSetup) -> bool:

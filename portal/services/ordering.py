@@ -209,10 +209,10 @@ def _add_lines(
             discount_basis_points=line.discount_basis_points,
             days_left=line.days_left,
             days=line.days,
-            period_starts_on=order.placed_on if line.days else None,
-            period_ends_on=line.period.end if line.period and line.days else None,
+            period_starts_on=line.covers.start if line.covers and line.days else None,
+            period_ends_on=line.covers.end if line.covers and line.days else None,
             net_minor=line.net.minor,
-            details=source.sold.details() if source.sold is not None else None,
+            details=source.details,
         )
         for line, source in zip(priced.lines, pinned, strict=True)
     )

@@ -42,6 +42,7 @@ from portal.services.outbox import enqueue_mail, open_desk_task
 from portal.services.quoting import release_subjects
 from portal.services.receipts import send_receipt
 from portal.services.reversals import reverse_payment, was_reinstated
+from portal.services.top_up_settlement import top_up_failed, top_up_paid
 
 __all__ = ["mark_unknown", "settle_charge", "settle_free_order"]
 
@@ -103,6 +104,8 @@ def settle_charge(
         payment.status, payment.settled_at = "failed", now
         if order is not None:
             _order_failed(session, order, account, payment, attempt, outcome, was, catalogue, now)
+        elif _is_for_credits(payment):
+            top_up_failed(session, account, payment, attempt, outcome, now)
         else:
             invoice_unpaid(session, account, payment, attempt, outcome, was, catalogue, now)
     session.flush()
@@ -245,9 +248,12 @@ def _settled(
     status: str,
     now: datetime,
 ) -> None:
-    """An order is granted and invoiced; an invoice that was issued before is paid (I3)."""
+    """An order is granted, a top-up credited, each invoiced; an invoice that is there is paid (I3)."""
     if order is not None:
         _grant(session, order, account, payment, catalogue, status, now)
+        return
+    if _is_for_credits(payment):
+        top_up_paid(session, account, payment, catalogue=catalogue, status=status, now=now)
         return
     invoice = invoice_of(session, payment)
     if invoice is None:
@@ -259,6 +265,11 @@ def _settled(
     else:
         restate_paid(session, invoice, now)  # pending, where it is not paid otherwise
         debit_accepted(session, account, invoice, catalogue=catalogue, now=now)
+
+
+def _is_for_credits(payment: Payment) -> bool:
+    """Whether it is a top-up's whose invoice is not issued yet; then it is like any invoice's."""
+    return payment.top_up_id is not None and payment.invoice_id is None
 
 
 def _record_paid(session: Session, invoice: Invoice, now: datetime) -> None:

@@ -20,7 +20,9 @@ from portal.domain.quotes import (
     price_quote,
     require_open,
     subject_of_product,
+    subject_of_service,
     subject_of_subscription,
+    subject_of_wallet,
 )
 from portal.domain.subscriptions import SubscriptionState
 from portal.models import Account, Cart, Quote, QuoteLine, QuoteSubject
@@ -34,8 +36,9 @@ from portal.services.numbering import take_number
 from portal.services.renewals import renew_due_of_account
 from portal.services.suspension import require_access
 
-__all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "expire_quotes_of", "load_quote",
-           "preview_quote", "quote_cart", "release_subjects", "subjects_of"]  # fmt: skip
+__all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "expire_quotes_of",
+           "expire_quotes_on", "load_quote", "preview_quote", "quote_cart", "release_subjects",
+           "subjects_of"]  # fmt: skip
 
 
 def preview_quote(
@@ -110,7 +113,7 @@ def quote_cart(
             price_id=line.price_id,
             quantity=line.quantity,
             unit_minor=line.unit_price.minor,
-            details=line.sold.details() if line.sold is not None else None,
+            details=line.details,
         )
         for line in purchase.lines
     )
@@ -123,9 +126,13 @@ def quote_cart(
 
 
 def subjects_of(account_id: int, purchase: Purchase) -> list[str]:
-    """What a quote of the purchase holds (Q1)."""
+    """What a quote of the purchase holds: subscriptions and products, else the wallet or services (Q1)."""
     held = {subject_of_subscription(key) for key in purchase.subscriptions}
     held |= {subject_of_product(account_id, key) for key in purchase.products}
+    if not held and purchase.wallet:
+        held = {subject_of_wallet(account_id)}
+    if not held:
+        held = {subject_of_service(account_id, key) for key in purchase.services}
     return sorted(held)
 
 
@@ -134,8 +141,7 @@ def _quoted_before(
 ) -> Quote | None:
     """The open quote that a first click made today of the very same cart."""
     wanted = [
-        (x.kind, x.item_id, x.price_id, x.quantity, x.sold.details() if x.sold else None)
-        for x in lines
+        (line.kind, line.item_id, line.price_id, line.quantity, line.details) for line in lines
     ]
     for quote in session.scalars(
         select(Quote).where(
@@ -232,6 +238,16 @@ def expire_quotes_of(session: Session, account_id: int, *, now: datetime) -> Non
     ).all()
     for quote in open_quotes:
         _expire(session, quote, now)
+
+
+def expire_quotes_on(session: Session, account_id: int, subject: str, *, now: datetime) -> None:
+    """End the open quotes of a subject that is not sold any more; the account is locked.
+
+    What is being paid already is left to its payment.
+    """
+    for held in list_holdings(session.connection(), account_id):
+        if held.subject == subject and held.status == "open":
+            _expire(session, load_quote(session, account_id, held.quote_id), now)
 
 
 def _expire(session: Session, quote: Quote, now: datetime) -> None:

@@ -38,6 +38,7 @@ from portal.services.renewal_parking import RETRY_PARKED, park, unpark
 from portal.services.renewal_planning import Planner, Step
 from portal.services.renewal_writing import write_steps
 from portal.services.surplus_freeing import free_surplus
+from portal.services.trial_ending import end_due_trials_of_account
 
 __all__ = ["START", "BatchResult", "Due", "Place", "list_due", "park", "renew_batch",
            "renew_due_of_account", "renew_subscription"]  # fmt: skip
@@ -215,8 +216,9 @@ def renew_due_of_account(
 ) -> None:
     """Before a write: the account's subscriptions whose period has ended renew first (P3).
 
-    One that cannot be renewed is parked and stays as it is: the write may be what corrects it.
+    So do its trials end that are over. One that cannot be renewed is parked and stays as it is: the write may be what corrects it.
     """
+    end_due_trials_of_account(session, account, catalogue=catalogue, now=now)
     today = local_date(now, account.time_zone)
     due = [
         Due(account.id, state.subscription_id)

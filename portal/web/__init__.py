@@ -14,6 +14,7 @@ __all__ = ["AREAS", "install_web"]
 AREAS = (
     "auth",
     "licences",
+    "trial",
     "plans",
     "add_ons",
     "subscribe",
@@ -28,6 +29,8 @@ AREAS = (
     "payment_method",
     "owed",
     "billing",
+    "wallet",
+    "support",
     "members",
     "consents",
     "activity",

@@ -1,4 +1,4 @@
-"""A payment whose outcome is awaited on a page: looked up again, or given up (M1, Q1)."""
+"""A payment whose outcome is awaited on a page: collected, looked up again, given up (M1, Q1)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from flask_babel import gettext as _
 
 from portal.db import transaction
 from portal.payments.gateway import Patience
-from portal.services.collecting import abandon_attempt, refresh_attempt
+from portal.services.collecting import abandon_attempt, collect_attempt, refresh_attempt
 from portal.web.signed_in import parts, stop_reading
 
-__all__ = ["flash_still_checked", "give_up", "look_up"]
+__all__ = ["collect", "flash_still_checked", "give_up", "look_up"]
+
+
+def collect(attempt_id: int) -> None:
+    """Charge an attempt that was just reserved; its page tells the outcome, known yet or not."""
+    here = parts()
+    stop_reading()
+    collect_attempt(
+        transaction,
+        here.gateway,
+        attempt_id,
+        catalogue=here.catalogue,
+        public_url=here.settings.public_url,
+        patience=Patience.ON_SCREEN,
+        now=here.clock.now,
+    )
 
 
 def look_up(attempt_id: int) -> bool:

@@ -19,7 +19,6 @@ from portal.db import transaction
 from portal.domain.catalogue import LocalizedText, Product
 from portal.domain.changes import PlannedChange
 from portal.domain.errors import DomainError, Rejected
-from portal.domain.labels import sold_label
 from portal.domain.price_book import PriceBook
 from portal.domain.pricing import PricedLine, decide_vendor_tax, document_totals
 from portal.domain.purchases import plan_purchase
@@ -28,6 +27,7 @@ from portal.domain.subscriptions import SubscriptionState
 from portal.domain.tax import TaxDecision
 from portal.domain.wishes import Wish
 from portal.formats import format_day
+from portal.languages import language
 from portal.queries.prices import get_price_book
 from portal.queries.quotes import (
     AccountBuying,
@@ -45,10 +45,11 @@ from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
 from portal.web.signed_in import account, parts, read_connection, signed_in, stop_reading
+from portal.wording import goods_words
 
 __all__ = ["BuyForm", "Market", "Page", "Preview", "account_tax", "ask_at_renewal", "buy_now",
            "explain_help", "preview_purchase", "read_market", "read_subscription",
-           "replaced_quotes", "save_and_review"]  # fmt: skip
+           "replaced_ids", "replaced_quotes", "save_and_review"]  # fmt: skip
 
 _LONGEST_ID = 18  # digits
 
@@ -126,7 +127,7 @@ def preview_purchase(wishes: Collection[Wish], market: Market) -> Preview:
         wishes, market.states, market.book, catalogue, buying.payment_terms, market.today
     ).lines
     priced = preview_quote(lines, market.states, buying, catalogue, market.today)
-    labels = [sold_label(catalogue, line.sold, locale) if line.sold else "" for line in lines]
+    labels = [goods_words(language(locale), catalogue, line.sold or line.once) for line in lines]
     return Preview(
         priced=priced,
         lines=tuple(zip(labels, priced.lines, strict=True)),
@@ -142,6 +143,11 @@ def replaced_quotes(holdings: Iterable[Holding], subjects: Collection[str]) -> l
     return list({held.quote_id: held for held in holdings if held.subject in subjects}.values())
 
 
+def replaced_ids() -> list[int]:
+    """The quotes that the page said are replaced."""
+    return [int(text) for text in request.form.getlist("replaces") if _is_id(text)]
+
+
 def save_and_review(wishes: Collection[Wish]) -> str:
     """Save the cart and make its quote; the address of the review.
 
@@ -149,7 +155,7 @@ def save_and_review(wishes: Collection[Wish]) -> str:
     """
     who, person, now = account(), signed_in(), parts().clock.now()
     assert person is not None
-    replaces = [int(text) for text in request.form.getlist("replaces") if _is_id(text)]
+    replaces = replaced_ids()
     stop_reading()
     with transaction() as session:
         cart = save_cart(session, who.id, person.person_id, wishes, now)

@@ -211,6 +211,23 @@ def _money(amount: Money) -> str:
     return formats.format_money(amount, speech().locale)
 
 
+def _unit_price(amount: Money, count: int) -> str:
+    """`amount|unit_price(500)`: what one of 500 costs."""
+    return formats.format_unit_price(amount, count, speech().locale)
+
+
+def _month(on: date) -> str:
+    return formats.format_month(on, speech().locale)
+
+
+def _month_short(on: date) -> str:
+    return formats.format_month_short(on, speech().locale)
+
+
+def _month_letter(on: date) -> str:
+    return formats.format_month_letter(on, speech().locale)
+
+
 def _names(names: Iterable[str]) -> str:
     return formats.format_names(tuple(str(name) for name in names), speech().locale)
 
@@ -271,7 +288,11 @@ def install(app: Flask, babel: Babel) -> None:
         local_day=_local_day,
         localized=_localized,
         money=_money,
+        month=_month,
+        month_letter=_month_letter,
+        month_short=_month_short,
         names=_names,
         percent=_percent,
+        unit_price=_unit_price,
     )
     app.teardown_request(_unbind)

@@ -31,6 +31,8 @@ SENTENCES: dict[str, Any] = {
     "quantity_not_whole": _l("Enter a whole number, without a point or comma."),
     "quantity_too_small": _l("Enter at least %(minimum)s."),
     "quantity_too_large": _l("Enter at most %(maximum)s."),
+    "amount_empty": _l("Enter an amount."),
+    "amount_malformed": _l("Enter an amount in plain digits, for example 250."),
     "email_malformed": _l("Enter an e-mail address like name@example.com."),
     "name_missing": _l("Enter a name."),
     "vat_number_malformed": _l(
@@ -59,6 +61,9 @@ SENTENCES: dict[str, Any] = {
     ),
     "date_moved": _l(
         "Since you opened this page the date has become %(on)s. Nothing was changed: check it before you confirm."
+    ),
+    "licences_in_use": _l(
+        "At least %(minimum)s licences are needed: so many people work with the trial."
     ),
     "not_self_service": _l("Changes to this product need our help."),
     "quote_unknown": _l("There is no such quote in your account."),
@@ -139,6 +144,9 @@ SENTENCES: dict[str, Any] = {
     "licence_suspended": _l(
         "This subscription is suspended, so none of its licences can be given at the moment."
     ),
+    "licence_read_only": _l(
+        "This trial is over, so none of its licences can be given until it is bought."
+    ),
     "licence_needed": _l("Choose at least one licence: a member without any is deactivated."),
     "no_seat_free": _l("No licence is free any more. Free one or add one first."),
     "overhang_recorded": _l(
@@ -154,6 +162,11 @@ SENTENCES: dict[str, Any] = {
     ),
     "consent_answered": _l("This request does not wait any more: it was answered or withdrawn."),
     "consent_link_invalid": _l("This link no longer works."),
+    # Support
+    "message_unknown": _l("There is no such message in your account."),
+    "too_many_messages": _l(
+        "You have written a lot within an hour. Wait a little, or call us, before you write again."
+    ),
     # Members from a file
     "import_no_file": _l("Choose a file."),
     "import_empty": _l("There is nothing in this file."),
@@ -195,6 +208,10 @@ SENTENCES: dict[str, Any] = {
         "A deactivated person has no licences. Write “active” to reactivate them."
     ),
     "import_changed": _l("Something has changed meanwhile. Look at the preview again."),
+    # The wallet
+    "threshold_range": _l("Enter a number of credits from 1 to %(most)s."),
+    "pack_unknown": _l("This pack is not sold any more. Choose another."),
+    "cap_below_pack": _l("Enter at least %(price)s, the price of one pack."),
     # Checkout, orders
     "contact_unknown": _l("Choose an admin of your account, or add a new one."),
     "contact_needs_admin": _l("Only an admin can name somebody who is not an admin yet."),
@@ -243,6 +260,9 @@ UNSEEN = frozenset({
     "catalogue_in_use", "import_currency", "staff_exists", "time_zone_unknown",
     "terms_invoice_open", "terms_order_open", "terms_payment_open", "terms_request_open",
     "terms_top_up",
+    "answer_empty", "request_moved_on", "request_unknown", "staff_unknown",
+    "debit_amount", "debit_key", "debit_key_reused", "usage_unknown", "trial_bought",
+    "trial_not_longer", "trial_past", "trial_too_long", "trial_unknown",
     # Calculations that no form can reach: a mistake of ours gets the generic sentence.
     "currency_mismatch", "date_before_term", "date_outside_period", "start_not_on_anchor",
     "line_unknown", "no_such_renewal", "period_off_term", "term_opens_off_renewal", "vat_rate_unknown",

@@ -26,6 +26,7 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
 # Address, words, and other addresses that belong to the area.
 _AREAS = (
     ("/licences", N_("Licences"), ("/subscriptions",)),
+    ("/trial", N_("Trial"), ()),
     ("/billing", N_("Billing"), ()),
     ("/quotes", N_("Quotes"), ("/cart", "/checkout", "/orders")),
     ("/invoices", N_("Invoices"), ()),
@@ -65,12 +66,17 @@ def navigation(section: str | None = None) -> list[Entry]:
     return [
         Entry(area.path, words(area.label), _is_in(here, area))
         for area in current_app.extensions[_KEY]
-        if _may_see(who, area.access)
+        if _may_see(who, area.access) and (area.path != "/trial" or _has_trial(who))
     ]
 
 
 def _is_in(path: str, area: Area) -> bool:
     return any(path == prefix or path.startswith(prefix + "/") for prefix in area.prefixes)
+
+
+def _has_trial(who: SignedIn) -> bool:
+    """Only who tries something is offered the page about it."""
+    return who.account is not None and bool(who.account.trials)
 
 
 def _may_see(who: SignedIn, access: str) -> bool:

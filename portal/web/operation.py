@@ -22,6 +22,7 @@ from portal.config import Mode
 from portal.db import reading
 from portal.queries.ledger import count_reported
 from portal.queries.parked import count_parked
+from portal.queries.trials import count_late_trials
 from portal.web.access import public
 from portal.web.signed_in import parts
 
@@ -138,8 +139,8 @@ class _Waiting:
         return []
 
     def collect(self) -> Iterator[Any]:
-        """How many renewals stand still (`flask renewals parked` lists them), and how much of the
-        money is not as the provider says (`flask ledger check`)."""
+        """How many renewals stand still (`flask renewals parked` lists them), how much of the money
+        is not as the provider says (`flask ledger check`), and whether trials end in time."""
         from prometheus_client.core import GaugeMetricFamily
 
         with contextlib.suppress(SQLAlchemyError), reading() as connection:
@@ -152,6 +153,12 @@ class _Waiting:
                 "portal_reconciliation_differences",
                 "Payments and refunds that differ from the provider's and wait for an operator.",
                 value=count_reported(connection),
+            )
+            today = parts().clock.now().date()
+            yield GaugeMetricFamily(
+                "portal_late_trials",
+                "Trials that were over a day ago and that no worker has made read-only.",
+                value=count_late_trials(connection, today),
             )
 
 

@@ -69,6 +69,27 @@ def _wrong_start(page: Page, _places: Places) -> None:
     page.locator("[data-focus]").wait_for()
 
 
+def _trial_choice(page: Page, _places: Places) -> None:
+    page.goto("/subscribe/crm")
+    page.locator("#plan").select_option("enterprise")
+    page.locator("#interval").select_option("year")
+    page.locator("#add_on_appointments").select_option("beyond")
+    page.locator("#price").get_by_text("447").first.wait_for()
+
+
+def _trial_with_too_few(page: Page, _places: Places) -> None:
+    page.goto("/subscribe/crm")
+    page.locator("#quantity").fill("3")
+    page.locator("#buy button[value=save]").click()
+    page.locator("[data-focus]").wait_for()
+
+
+def _trial_quote(page: Page, _places: Places) -> None:
+    page.goto("/subscribe/crm")
+    page.locator("#buy button[value=save]").click()
+    page.wait_for_url("**/quotes/*")
+
+
 def _cancel_with_a_mistake(page: Page, places: Places) -> None:
     page.goto(places.add.replace("/add", "/cancel"))
     page.locator("textarea[name=comment]").fill("Too long. " * 250)
@@ -126,4 +147,9 @@ LICENCES = (
     Screen("subscribe-product", LOTTE, at("/subscribe/desk")),
     Screen("subscribe-with-help", CAMILLE, at("/subscribe/desk")),
     Screen("subscribe-mistakes", LOTTE, _wrong_start),
+    Screen("subscribe-to-a-trial", AMELIA, at("/subscribe")),
+    Screen("buy-trial", AMELIA, at("/subscribe/crm")),
+    Screen("buy-trial-choice", AMELIA, _trial_choice),
+    Screen("buy-trial-mistake", AMELIA, _trial_with_too_few),
+    Screen("buy-trial-quote", AMELIA, _trial_quote),
 )

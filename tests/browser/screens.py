@@ -13,10 +13,13 @@ from tests.browser.payment_screens import PAYMENT_METHODS
 from tests.browser.screen import Places, Screen
 from tests.browser.shell_screens import SHELL
 from tests.browser.steps import sign_in_as
+from tests.browser.support_screens import SUPPORT
+from tests.browser.trial_screens import TRIALS
+from tests.browser.wallet_screens import WALLET
 
 __all__ = ["SCREENS", "visit"]
 
-SCREENS = (*SHELL, *LICENCES, *MONEY, *MEMBERS, *PAYMENT_METHODS)
+SCREENS = (*SHELL, *LICENCES, *MONEY, *MEMBERS, *PAYMENT_METHODS, *SUPPORT, *TRIALS, *WALLET)
 
 
 def visit(

@@ -150,3 +150,16 @@ def test_a_portal_that_does_not_answer_is_told(watch: Watch) -> None:
     expect(page.locator("#notices .banner.bad")).to_be_visible()
     expect(total_field(page)).to_have_value("50")
     watch.problems.clear()  # the browser reports the request that was made to fail
+
+
+def test_back_shows_the_price_of_what_was_chosen(watch: Watch) -> None:
+    page = watch.page()
+    sign_in_as(page, AMELIA)
+    page.goto("/wallet/buy")
+    page.locator("input[name=pack][value=large]").check()
+    figure = page.locator("#price .figure")
+    expect(figure).to_have_text("£690.00")
+    page.goto("/wallet")
+    page.go_back()
+    expect(page.locator("input[name=pack][value=large]")).to_be_checked()
+    expect(figure).to_have_text("£690.00")

@@ -36,8 +36,10 @@ from portal.models import (
     SignInLink,
     SignInSession,
     Subscription,
+    SupportMessage,
 )
 from portal.parts import Parts
+from portal.services.support_messages import send_message
 from portal.web.access import access_of
 from portal.web.signed_in import token_hash
 from tests.support.buying import (
@@ -46,6 +48,8 @@ from tests.support.buying import (
     LOTTE,
     MUELLER,
     THREE_D_SECURE,
+    account_named,
+    actor_of,
     collected,
     order_ready_to_pay,
     use_method,
@@ -59,8 +63,8 @@ __all__ = ["ABSENT", "OWNED", "Owner", "Route", "contents", "furnish", "owner_of
 LINK_TOKEN = "a-sign-in-link-of-the-guards-0123456789"
 
 OWNED = frozenset(
-    {"account_id", "change_id", "credit_note", "member_id", "number", "order_id", "quote_id",
-     "session_id", "setup_id", "subscription_id"}
+    {"account_id", "change_id", "credit_note", "member_id", "message_id", "number", "order_id",
+     "quote_id", "session_id", "setup_id", "subscription_id"}
 )  # fmt: skip
 """Arguments that name something of one account or one person."""
 
@@ -72,7 +76,7 @@ ABSENT: dict[str, Any] = dict.fromkeys(OWNED, 987654321) | {
 
 _REST = frozenset(
     {"add_on_key", "digest", "locale", "mail_id", "name", "package_key", "place", "plan_key",
-     "product_key", "ref", "token", "year"}
+     "product_key", "ref", "service_key", "token", "year"}
 )  # fmt: skip
 
 
@@ -141,6 +145,11 @@ def furnish(app: Flask, parts: Parts) -> tuple[Owner, Owner]:
             collected(parts, placed.attempt_id)
             wait_for_fewer_seats(parts, account, email=email)
             credited(parts, account, amounts={1: 100})
+            with transaction() as session:
+                send_message(
+                    session, account_named(session, account).id, "Guards", "Who goes there?",
+                    catalogue=parts.catalogue, actor=actor_of(session, email), now=clock.now(),
+                )  # fmt: skip
             owners.append(owner_of(email, account))
     with app.app_context(), transaction() as session:
         person = session.scalars(select(Person).where(Person.email == LOTTE)).one()
@@ -200,6 +209,7 @@ def owner_of(email: str, account: str) -> Owner:
                     Member.account_id == row.id, Member.person_id != person.id
                 )
             ),
+            "message_id": of_account(SupportMessage),
             "number": of_account(Invoice, Invoice.number),
             "order_id": of_account(Order),
             "quote_id": of_account(Quote),
@@ -230,6 +240,7 @@ def rest_values(app: Flask) -> dict[str, Any]:
             "add_on_key": "appointments",
             "package_key": "basic",
             "product_key": "sign",
+            "service_key": "together",
             "setups": session.scalar(select(DemoObject.ref).where(DemoObject.kind == "setup")),
             "charges": session.scalar(select(DemoObject.ref).where(DemoObject.kind == "charge")),
         }

@@ -199,7 +199,7 @@ def test_signed_out_nothing_but_the_public_answers(
         assert answer.headers["Location"].startswith("/sign-in"), path
 
 
-def test_a_member_opens_the_licences_and_is_told_whom_to_ask_elsewhere(
+def test_a_member_opens_licences_and_wallet_and_is_told_whom_to_ask_elsewhere(
     app: Flask, owners: tuple[Owner, Owner], rest: dict[str, Any]
 ) -> None:
     client = PortalClient(app)
@@ -209,7 +209,7 @@ def test_a_member_opens_the_licences_and_is_told_whom_to_ask_elsewhere(
         if route.access in {"public", "signed_in"}:
             continue
         answer = _ask(client, route.method, path)
-        if route.access == Permission.SEE_LICENCES.value:
+        if route.access in {Permission.SEE_LICENCES.value, Permission.SEE_WALLET.value}:
             assert answer.status_code == 200, path
         else:
             assert answer.status_code == 403, f"{route.method} {path}: {answer.status_code}"

@@ -33,6 +33,8 @@ MISTAKES: dict[str, dict[str, str]] = {
     "members.upload": {},
     "demo.clock": {"days": "0"},
     "demo_payment.save_method": {"kind": "card", "number": "1"},
+    "support.reply": {"text": ""},
+    "support.send": {"about": "", "text": ""},
     "quotes.decline": {"reason": "\0"},
 }
 _NO_LABEL = {"hidden", "submit", "button", "image"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal.demo import demo_catalogue_text
@@ -20,6 +20,7 @@ from portal.models import (
     Price,
     Product,
     QuoteLine,
+    Subscription,
     SubscriptionItem,
     Wallet,
 )
@@ -153,6 +154,13 @@ def test_what_a_live_subscription_uses_cannot_leave_the_file(
 
 def test_what_nobody_uses_may_leave_and_is_retired_not_deleted(session: Session) -> None:
     start = plan_row(session, "crm", "start")
+    # Whoever tried it has gone: an ended subscription keeps no plan in the file.
+    on_start = select(SubscriptionItem.subscription_id).where(SubscriptionItem.plan_id == start.id)
+    session.execute(
+        update(Subscription)
+        .where(Subscription.id.in_(on_start))
+        .values(status="ended", ended_on=NOW.date())
+    )
     text = demo_catalogue_text()
     begin = text.index("[products.crm.plans.start]")
     text = text[:begin] + text[text.index("[products.crm.plans.pro]") :]
@@ -183,7 +191,8 @@ def test_retired_true_retires_and_keeps_what_runs(session: Session) -> None:
 
 def test_a_pack_of_an_automatic_top_up_cannot_leave_the_file(session: Session) -> None:
     wallet = session.scalars(select(Wallet).limit(1)).one()
-    wallet.auto_top_up, wallet.pack_key = True, "small"
+    wallet.auto_top_up, wallet.threshold = True, 50
+    wallet.pack_key, wallet.monthly_cap_minor = "small", 20_000
     session.flush()
     with pytest.raises(CatalogueInUse) as refused:
         sync_catalogue(session, without("credit_packs.small"), LATER)

@@ -184,7 +184,8 @@ def invoice_open(customer: Customer, parts: Parts) -> None:
 def tops_up(customer: Customer, parts: Parts) -> None:
     with transaction() as session:
         session.execute(delete(Wallet).where(Wallet.account_id == customer.account_id))
-        session.add(Wallet(account_id=customer.account_id, balance=0, auto_top_up=True))
+        session.add(Wallet(account_id=customer.account_id, balance=0, auto_top_up=True,
+                           threshold=50, pack_key="small", monthly_cap_minor=20_000))  # fmt: skip
 
 
 def request_waits(customer: Customer, parts: Parts) -> None:

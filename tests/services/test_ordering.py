@@ -16,6 +16,7 @@ from portal.models import (
     Cart,
     Checkout,
     Job,
+    NumberSeries,
     Order,
     OrderLine,
     Payment,
@@ -66,9 +67,12 @@ def refused(parts: Parts, quote_id: int, shown: str | None = None) -> str:
 def test_an_order_holds_what_was_shown_and_reserves_its_attempt(
     books: Session, parts: Parts, quote_id: int
 ) -> None:
+    taken = books.scalar(
+        select(NumberSeries.last).where(NumberSeries.series == "order", NumberSeries.year == 2026)
+    )
     made = placed(parts, quote_id)
     order = books.get_one(Order, made.order_id)
-    assert (order.number, order.status) == ("O-2026-00005", "placed")
+    assert (order.number, order.status) == (f"O-2026-{(taken or 0) + 1:05d}", "placed")
     assert (order.net_minor, order.tax_minor, order.gross_minor) == (7912, 1662, 9574)
     assert (order.placed_at, order.placed_on) == (NOW, date(2026, 10, 29))
     assert order.buyer["company_name"] == ATELIER

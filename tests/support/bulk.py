@@ -11,14 +11,13 @@ look like the real ones to every query of a page; what only jobs read (jobs, out
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.periods import Interval, Term
@@ -29,6 +28,7 @@ from portal.models import (
     Assignment,
     AuditEvent,
     BillingPeriod,
+    CreditEntry,
     Invoice,
     InvoiceLine,
     Member,
@@ -51,9 +51,9 @@ from portal.models import (
     Wallet,
 )
 from portal.models import Term as TermRow
-from portal.services.bulk_rows import insert_rows
 from portal.services.snapshots import seller_snapshot
 from portal.web.signed_in import token_hash
+from tests.support.bulk_writing import write_rows
 
 __all__ = ["Customer", "Customers"]
 
@@ -72,6 +72,7 @@ class Customer:
     subscription_ids: list[int] = field(default_factory=list)
     item_ids: list[int] = field(default_factory=list)
     open_quote_id: int = 0
+    wallet_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,22 @@ class Customers:
                 new={"email": f"person{place}@bulk.example", "role": "member"},
             )  # fmt: skip
 
+    def add_uses(self, customer: Customer, count: int) -> None:
+        """`count` uses of a credit each within a year, which leave none of as many bought."""
+        first = self.now - timedelta(days=350)
+        entry = {
+            "wallet_id": customer.wallet_id, "order_line_id": None, "top_up_id": None, "note": "",
+            "actor_id": None,
+        }  # fmt: skip
+        self._row(CreditEntry, **entry, at=first, change=count, balance_after=count,
+                  reason="correction", usage_kind=None, idempotency_key=None, details=None)  # fmt: skip
+        for place in range(count):
+            self._row(
+                CreditEntry, **entry, at=first + timedelta(days=349) * place / count, change=-1,
+                balance_after=count - place - 1, reason="usage", usage_kind="sms",
+                idempotency_key=f"bulk:{customer.wallet_id}:{place}", details={"quantity": 1},
+            )  # fmt: skip
+
     def add_setup(self, customer: Customer) -> int:
         """A visit to the provider's page that was ended without a method; its id."""
         return self._row(
@@ -225,8 +242,7 @@ class Customers:
 
     def write(self, *, analyze: bool = True) -> None:
         """Insert everything collected so far, parents first."""
-        for model in sorted(self.rows, key=_place):
-            _insert(self.connection, model.__table__, self.rows[model])
+        write_rows(self.connection, self.rows)
         self.rows.clear()
         if analyze and self.connection.dialect.name == "postgresql":
             self.connection.execute(text("ANALYZE"))
@@ -284,8 +300,9 @@ class Customers:
         first, current = term.start_of(0), 3
         subscription_id = self._row(
             Subscription, account_id=account_id, product_id=offer.product_id, status="active",
-            anchor_day=term.anchor_day, started_on=first, trial_ends_on=None, ended_on=None,
-            overhang=0, version=1, created_at=self.now, parked_at=None, parked_error=None,
+            anchor_day=term.anchor_day, started_on=first, trial_ends_on=None,
+            read_only_from=None, ended_on=None, overhang=0, version=1, created_at=self.now,
+            parked_at=None, parked_error=None,
         )  # fmt: skip
         term_id = self._row(
             TermRow, subscription_id=subscription_id, number=1, interval=INTERVAL,
@@ -318,9 +335,10 @@ class Customers:
         )  # fmt: skip
 
     def _paying(self, customer: Customer) -> int:
-        self._row(
+        customer.wallet_id = self._row(
             Wallet, account_id=customer.account_id, balance=0, auto_top_up=False,
             threshold=None, pack_key=None, monthly_cap_minor=None, declines=0, next_try_at=None,
+            top_up_asked=False,
         )  # fmt: skip
         return self._row(
             PaymentMethod, account_id=customer.account_id, kind="card",
@@ -363,28 +381,3 @@ def _buyer(number: int) -> dict[str, Any]:
         "vat_number": None, "vat_status": "none", "billing_email": f"b{number}@bulk.example",
         "purchase_order": "",
     }  # fmt: skip
-
-
-def _place(model: Any) -> int:
-    tables = model.metadata.sorted_tables
-    return int(tables.index(model.__table__))
-
-
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    columns = tuple(rows[0])
-    insert_rows(
-        connection, table, columns, [[_plain(row[name]) for name in columns] for row in rows]
-    )
-    if connection.dialect.name != "postgresql":
-        return
-    # The next row of the application must not take an id that is in use.
-    connection.execute(
-        text(
-            f"SELECT setval(pg_get_serial_sequence('\"{table.name}\"', 'id'), max(id)) "
-            f'FROM "{table.name}"'
-        )
-    )
-
-
-def _plain(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list) else value

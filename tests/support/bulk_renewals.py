@@ -111,8 +111,8 @@ class RenewingCustomers(Customers):
         subscription_id = self._row(
             Subscription, account_id=account_id, product_id=self._products[product],
             status="active", anchor_day=due_on.day, started_on=began, trial_ends_on=None,
-            ended_on=None, overhang=0, version=1, created_at=self.now, parked_at=None,
-            parked_error=None,
+            read_only_from=None, ended_on=None, overhang=0, version=1, created_at=self.now,
+            parked_at=None, parked_error=None,
         )  # fmt: skip
         term_id = self._row(
             TermRow, subscription_id=subscription_id, number=1, interval=interval.value,

@@ -1,12 +1,22 @@
-"""Dates as each language writes them."""
+"""Dates, months and prices as each language writes them."""
 
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
-from portal.formats import as_written, format_day_range
+from portal.domain.money import Money
+from portal.formats import (
+    as_written,
+    format_day_range,
+    format_month,
+    format_month_letter,
+    format_month_short,
+    format_typed,
+    format_unit_price,
+)
 from portal.languages import language
 
 YEAR = (date(2026, 3, 1), date(2027, 2, 28))
@@ -53,3 +63,38 @@ def test_a_sentence_is_written_as_people_write_its_dates_and_names(
 ) -> None:
     assert as_written(text, locale) == written
     assert language(locale).gettext("%(text)s", text=text) == written
+
+
+@pytest.mark.parametrize(
+    ("minor", "count", "locale", "words"),
+    [
+        (5_000, 500, "en", "€0.100"),
+        (18_000, 2_000, "de", "0,090 €"),
+        (10_000, 3_000, "en", "€0.033"),  # rounded once, to a decimal more than money has
+        (100, 3, "nl", "€ 0,333"),
+    ],
+)
+def test_a_unit_price_has_a_decimal_more(minor: int, count: int, locale: str, words: str) -> None:
+    text = format_unit_price(Money(minor, "EUR"), count, locale)
+    assert text.replace("\xa0", " ") == words
+
+
+def test_a_number_to_be_typed_again_has_no_groups() -> None:
+    assert format_typed(Decimal("1240.50"), "en") == "1240.50"
+    assert format_typed(Decimal("1240.50"), "de") == "1240,50"
+    assert format_typed(Decimal("1240"), "fr") == "1240"
+
+
+@pytest.mark.parametrize(
+    ("locale", "names"),
+    [
+        ("en", ("September 2026", "Sept", "S")),
+        ("de", ("September 2026", "Sep", "S")),
+        ("fr", ("septembre 2026", "sept.", "S")),
+        ("it", ("settembre 2026", "set", "S")),
+    ],
+)
+def test_months_as_each_language_names_them(locale: str, names: tuple[str, str, str]) -> None:
+    month = date(2026, 9, 1)
+    spoken = format_month(month, locale), format_month_short(month, locale)
+    assert (*spoken, format_month_letter(month, locale)) == names

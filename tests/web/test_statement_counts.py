@@ -20,7 +20,15 @@ from werkzeug.test import TestResponse
 from portal.clock import clock
 from portal.db import transaction
 from portal.extensions import db
-from portal.models import BillingPeriod, Invoice, Order, ScheduledChange, SignInSession
+from portal.models import (
+    BillingPeriod,
+    Invoice,
+    Order,
+    ScheduledChange,
+    SignInSession,
+    SupportMessage,
+    SupportReply,
+)
 from portal.parts import Parts
 from portal.services.audit import SYSTEM
 from portal.services.crediting import credit_invoice
@@ -36,7 +44,7 @@ MANY = 10_000
 MAY_WRITE = {"orders.back_from_bank", "owed.back_from_bank", "payment_method.returned"}
 # A file with everything of a year, or of the account: a statement for each file and each thousand
 # rows of it, so that memory stays bounded. tests/web/data_export holds that they use indexes.
-WHOLE_ACCOUNT = {"data_export.archive", "invoices.year_archive"}
+WHOLE_ACCOUNT = {"data_export.archive", "invoices.year_archive", "wallet.history_file"}
 # SCAN of a table; an index that SQLite makes for one query; the search for a highest id.
 _WHOLE_TABLE = re.compile(r"^SCAN (?!CONSTANT|\(|anon_)|AUTOMATIC|^SEARCH \w+$")
 _READS = re.compile(r"\s*(SELECT|WITH|PRAGMA)\b", re.IGNORECASE)
@@ -125,6 +133,7 @@ def values_of(app: Flask, customer: Customer, setup_id: int) -> dict[str, Any]:
             "change_id": _waiting_reduction(session, customer),
             "credit_note": _credit_note(session, app, customer),
             "member_id": customer.member_ids[0],
+            "message_id": _message(session, customer),
             "subscription_id": customer.subscription_ids[0],
             "quote_id": customer.open_quote_id,
             "setup_id": setup_id,
@@ -142,7 +151,23 @@ def values_of(app: Flask, customer: Customer, setup_id: int) -> dict[str, Any]:
             "add_on_key": "appointments",
             "package_key": "basic",
             "product_key": "sign",
+            "service_key": "together",
         }
+
+
+def _message(session: Session, customer: Customer) -> int:
+    """To the vendor, with an answer."""
+    message = SupportMessage(
+        account_id=customer.account_id, author_id=customer.person_id, about="Help", text="Help!",
+        status="answered", sent_at=clock.now(), changed_at=clock.now(),
+    )  # fmt: skip
+    session.add(message)
+    session.flush()
+    session.add(
+        SupportReply(message_id=message.id, at=clock.now(), author_id=customer.person_id,
+                     from_staff=True, text="Here it comes.")
+    )  # fmt: skip
+    return int(message.id)
 
 
 def _credit_note(session: Session, app: Flask, customer: Customer) -> str:
@@ -198,12 +223,16 @@ def test_pages_do_not_grow_with_the_account(app: Flask, parts: Parts) -> None:
         customers.add_invoices(large, MANY)
         customers.add_events(large, MANY)
         customers.add_quotes(large, MANY // 10)
+        customers.add_uses(small, 1)
+        customers.add_uses(large, MANY)
         setups = {}
         for customer, token in ((small, "small"), (middle, "middle"), (large, "large")):
             customers.sign_in(customer, token)
             setups[token] = customers.add_setup(customer)
         customers.write()
         _waiting_reduction(session, middle)
+        for _ in range(MANY // 100):
+            _message(session, large)
 
     one, many = as_admin_of(app, "small"), as_admin_of(app, "large")
     values = values_of(app, small, setups["small"]), values_of(app, large, setups["large"])
@@ -232,6 +261,8 @@ def test_pages_do_not_grow_with_the_account(app: Flask, parts: Parts) -> None:
         "/quotes",
         "/activity",
         "/members",
+        "/wallet",
+        "/wallet/history",
         f"/licences/{large.subscription_ids[0]}",
     ):
         assert len(fetch(many, path)[0].data) < 80_000, path

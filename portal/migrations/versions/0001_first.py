@@ -19,6 +19,7 @@ APPEND_ONLY = (
     "invoice_line",
     "credit_note",
     "seat_entry",
+    "support_reply",
     "credit_entry",
 )
 TRIGGERS = {
@@ -41,6 +42,7 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recipient", sa.String(length=254), nullable=False),
         sa.Column("sender", sa.String(length=254), nullable=False),
+        sa.Column("reply_to", sa.String(length=254), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("locale", sa.String(length=40), nullable=False),
         sa.Column("text_body", sa.Text(), nullable=False),
@@ -590,6 +592,7 @@ def upgrade() -> None:
         sa.Column("anchor_day", sa.Integer(), nullable=True),
         sa.Column("started_on", sa.Date(), nullable=False),
         sa.Column("trial_ends_on", sa.Date(), nullable=True),
+        sa.Column("read_only_from", sa.Date(), nullable=True),
         sa.Column("ended_on", sa.Date(), nullable=True),
         sa.Column("overhang", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -597,8 +600,16 @@ def upgrade() -> None:
         sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("parked_error", sa.JSON(), nullable=True),
         sa.CheckConstraint(
-            "status IN ('trial', 'active', 'suspended', 'ended')",
+            "status <> 'read_only' OR read_only_from IS NOT NULL",
+            name=op.f("ck_subscription_read_only_from"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('trial', 'read_only', 'active', 'suspended', 'ended')",
             name=op.f("ck_subscription_status"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('trial', 'read_only') OR trial_ends_on IS NOT NULL",
+            name=op.f("ck_subscription_trial_ends_on"),
         ),
         sa.CheckConstraint("anchor_day BETWEEN 1 AND 31", name=op.f("ck_subscription_anchor_day")),
         sa.ForeignKeyConstraint(
@@ -633,12 +644,62 @@ def upgrade() -> None:
         postgresql_where=sa.text("parked_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_subscription_trial",
+        "subscription",
+        ["trial_ends_on", "id"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('trial', 'read_only')"),
+        postgresql_where=sa.text("status IN ('trial', 'read_only')"),
+    )
+    op.create_index(
         "uq_subscription_live",
         "subscription",
         ["account_id", "product_id"],
         unique=True,
         sqlite_where=sa.text("status <> 'ended'"),
         postgresql_where=sa.text("status <> 'ended'"),
+    )
+    op.create_table(
+        "support_message",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "author_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("about", sa.String(length=200), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('new', 'answered', 'closed')", name=op.f("ck_support_message_status")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_support_message_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["author_id"],
+            ["person.id"],
+            name=op.f("fk_support_message_author_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_support_message")),
+    )
+    op.create_index(
+        "ix_support_message_account_id_id", "support_message", ["account_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_support_message_new",
+        "support_message",
+        ["changed_at"],
+        unique=False,
+        sqlite_where=sa.text("status = 'new'"),
+        postgresql_where=sa.text("status = 'new'"),
     )
     op.create_table(
         "wallet",
@@ -650,9 +711,14 @@ def upgrade() -> None:
         sa.Column("auto_top_up", sa.Boolean(), nullable=False),
         sa.Column("threshold", sa.Integer(), nullable=True),
         sa.Column("pack_key", sa.String(length=40), nullable=True),
-        sa.Column("monthly_cap_minor", sa.Integer(), nullable=True),
+        sa.Column("monthly_cap_minor", sa.BigInteger(), nullable=True),
         sa.Column("declines", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("top_up_asked", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(
+            "NOT auto_top_up OR (threshold IS NOT NULL AND pack_key IS NOT NULL AND monthly_cap_minor IS NOT NULL)",
+            name=op.f("ck_wallet_auto_top_up"),
+        ),
         sa.CheckConstraint("balance >= 0", name=op.f("ck_wallet_balance")),
         sa.ForeignKeyConstraint(
             ["account_id"],
@@ -662,6 +728,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_wallet")),
         sa.UniqueConstraint("account_id", name=op.f("uq_wallet_account_id")),
+    )
+    op.create_index(
+        "ix_wallet_auto_top_up",
+        "wallet",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("auto_top_up"),
+        postgresql_where=sa.text("auto_top_up"),
     )
     op.create_table(
         "consent",
@@ -895,6 +969,35 @@ def upgrade() -> None:
         postgresql_where=sa.text("kind = 'plan' AND removed_at IS NULL"),
     )
     op.create_table(
+        "support_reply",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "author_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("from_staff", sa.Boolean(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["author_id"],
+            ["person.id"],
+            name=op.f("fk_support_reply_author_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["support_message.id"],
+            name=op.f("fk_support_reply_message_id_support_message"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_support_reply")),
+    )
+    op.create_index(
+        op.f("ix_support_reply_message_id"), "support_reply", ["message_id"], unique=False
+    )
+    op.create_table(
         "term",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -917,38 +1020,6 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "subscription_id", "number", name=op.f("uq_term_subscription_id_number")
         ),
-    )
-    op.create_table(
-        "top_up",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "wallet_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("pack_key", sa.String(length=40), nullable=False),
-        sa.Column("credits", sa.Integer(), nullable=False),
-        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.Column("month", sa.Date(), nullable=False),
-        sa.Column("status", sa.String(length=40), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("status IN ('open', 'done', 'failed')", name=op.f("ck_top_up_status")),
-        sa.ForeignKeyConstraint(
-            ["wallet_id"],
-            ["wallet.id"],
-            name=op.f("fk_top_up_wallet_id_wallet"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_top_up")),
-    )
-    op.create_index(op.f("ix_top_up_wallet_id"), "top_up", ["wallet_id"], unique=False)
-    op.create_index(
-        "uq_top_up_open",
-        "top_up",
-        ["wallet_id"],
-        unique=True,
-        sqlite_where=sa.text("status = 'open'"),
-        postgresql_where=sa.text("status = 'open'"),
     )
     op.create_table(
         "assignment",
@@ -1522,64 +1593,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
-        "credit_entry",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "wallet_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("change", sa.Integer(), nullable=False),
-        sa.Column("balance_after", sa.Integer(), nullable=False),
-        sa.Column("reason", sa.String(length=40), nullable=False),
-        sa.Column("usage_kind", sa.String(length=40), nullable=True),
-        sa.Column("idempotency_key", sa.String(length=120), nullable=True),
-        sa.Column(
-            "order_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
-        ),
-        sa.Column("top_up_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("details", sa.JSON(), nullable=True),
-        sa.Column("actor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.CheckConstraint(
-            "reason IN ('purchase', 'top_up', 'usage', 'manual', 'correction')",
-            name=op.f("ck_credit_entry_reason"),
-        ),
-        sa.CheckConstraint("balance_after >= 0", name=op.f("ck_credit_entry_balance_after")),
-        sa.ForeignKeyConstraint(
-            ["actor_id"],
-            ["person.id"],
-            name=op.f("fk_credit_entry_actor_id_person"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["order_line_id"],
-            ["order_line.id"],
-            name=op.f("fk_credit_entry_order_line_id_order_line"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["top_up_id"],
-            ["top_up.id"],
-            name=op.f("fk_credit_entry_top_up_id_top_up"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["wallet_id"],
-            ["wallet.id"],
-            name=op.f("fk_credit_entry_wallet_id_wallet"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_entry")),
-        sa.UniqueConstraint("order_line_id", name=op.f("uq_credit_entry_order_line_id")),
-        sa.UniqueConstraint("top_up_id", name=op.f("uq_credit_entry_top_up_id")),
-        sa.UniqueConstraint(
-            "wallet_id", "idempotency_key", name=op.f("uq_credit_entry_wallet_id_idempotency_key")
-        ),
-    )
-    op.create_index(
-        "ix_credit_entry_wallet_id_id", "credit_entry", ["wallet_id", "id"], unique=False
-    )
-    op.create_table(
         "credit_note",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1723,6 +1736,230 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "seat_entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("effective_on", sa.Date(), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("quantity_after", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column(
+            "order_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "scheduled_change_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+        ),
+        sa.Column("actor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "reason IN ('start', 'order', 'reduction', 'plan_change', 'removal', 'lapse', 'correction', 'import')",
+            name=op.f("ck_seat_entry_reason"),
+        ),
+        sa.CheckConstraint("quantity_after >= 0", name=op.f("ck_seat_entry_quantity_after")),
+        sa.ForeignKeyConstraint(
+            ["actor_id"],
+            ["person.id"],
+            name=op.f("fk_seat_entry_actor_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["item_id"],
+            ["subscription_item.id"],
+            name=op.f("fk_seat_entry_item_id_subscription_item"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["order_line_id"],
+            ["order_line.id"],
+            name=op.f("fk_seat_entry_order_line_id_order_line"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["scheduled_change_id"],
+            ["scheduled_change.id"],
+            name=op.f("fk_seat_entry_scheduled_change_id_scheduled_change"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seat_entry")),
+        sa.UniqueConstraint("order_line_id", name=op.f("uq_seat_entry_order_line_id")),
+    )
+    op.create_index(op.f("ix_seat_entry_item_id"), "seat_entry", ["item_id"], unique=False)
+    op.create_table(
+        "service_request",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("package_key", sa.String(length=40), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("wishes", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column(
+            "asked_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "order_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('asked', 'confirmed', 'ordered', 'done', 'declined')",
+            name=op.f("ck_service_request_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_service_request_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["asked_by_id"],
+            ["person.id"],
+            name=op.f("fk_service_request_asked_by_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["order_line_id"],
+            ["order_line.id"],
+            name=op.f("fk_service_request_order_line_id_order_line"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_service_request")),
+        sa.UniqueConstraint("order_line_id", name=op.f("uq_service_request_order_line_id")),
+    )
+    op.create_index(
+        "ix_service_request_account_id_id", "service_request", ["account_id", "id"], unique=False
+    )
+    op.create_index(
+        "uq_service_request_open",
+        "service_request",
+        ["account_id", "package_key"],
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL AND order_line_id IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL AND order_line_id IS NULL"),
+    )
+    op.create_table(
+        "top_up",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "wallet_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("pack_key", sa.String(length=40), nullable=False),
+        sa.Column("credits", sa.Integer(), nullable=False),
+        sa.Column("net_minor", sa.BigInteger(), nullable=False),
+        sa.Column("tax_minor", sa.BigInteger(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("tax", sa.JSON(), nullable=False),
+        sa.Column("buyer", sa.JSON(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("failure_code", sa.String(length=60), nullable=True),
+        sa.Column(
+            "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(status = 'done') = (invoice_id IS NOT NULL)", name=op.f("ck_top_up_invoice")
+        ),
+        sa.CheckConstraint("status IN ('open', 'done', 'failed')", name=op.f("ck_top_up_status")),
+        sa.CheckConstraint(
+            "amount_minor = net_minor + tax_minor AND amount_minor > 0",
+            name=op.f("ck_top_up_amount"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["invoice_id"],
+            ["invoice.id"],
+            name=op.f("fk_top_up_invoice_id_invoice"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["wallet_id"],
+            ["wallet.id"],
+            name=op.f("fk_top_up_wallet_id_wallet"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_top_up")),
+        sa.UniqueConstraint("invoice_id", name=op.f("uq_top_up_invoice_id")),
+    )
+    op.create_index(op.f("ix_top_up_wallet_id"), "top_up", ["wallet_id"], unique=False)
+    op.create_index(
+        "uq_top_up_open",
+        "top_up",
+        ["wallet_id"],
+        unique=True,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    )
+    op.create_table(
+        "credit_entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "wallet_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("balance_after", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("usage_kind", sa.String(length=40), nullable=True),
+        sa.Column("idempotency_key", sa.String(length=120), nullable=True),
+        sa.Column(
+            "order_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("top_up_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=True),
+        sa.Column("actor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "reason IN ('purchase', 'top_up', 'usage', 'manual', 'correction')",
+            name=op.f("ck_credit_entry_reason"),
+        ),
+        sa.CheckConstraint("balance_after >= 0", name=op.f("ck_credit_entry_balance_after")),
+        sa.ForeignKeyConstraint(
+            ["actor_id"],
+            ["person.id"],
+            name=op.f("fk_credit_entry_actor_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["order_line_id"],
+            ["order_line.id"],
+            name=op.f("fk_credit_entry_order_line_id_order_line"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["top_up_id"],
+            ["top_up.id"],
+            name=op.f("fk_credit_entry_top_up_id_top_up"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["wallet_id"],
+            ["wallet.id"],
+            name=op.f("fk_credit_entry_wallet_id_wallet"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_entry")),
+        sa.UniqueConstraint("order_line_id", name=op.f("uq_credit_entry_order_line_id")),
+        sa.UniqueConstraint("top_up_id", name=op.f("uq_credit_entry_top_up_id")),
+        sa.UniqueConstraint(
+            "wallet_id", "idempotency_key", name=op.f("uq_credit_entry_wallet_id_idempotency_key")
+        ),
+    )
+    op.create_index(
+        "ix_credit_entry_use",
+        "credit_entry",
+        ["wallet_id", "usage_kind", "at", "change"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_credit_entry_wallet_id_id", "credit_entry", ["wallet_id", "id"], unique=False
+    )
+    op.create_table(
         "payment",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1788,56 +2025,34 @@ def upgrade() -> None:
     op.create_index(op.f("ix_payment_invoice_id"), "payment", ["invoice_id"], unique=False)
     op.create_index(op.f("ix_payment_order_id"), "payment", ["order_id"], unique=False)
     op.create_table(
-        "seat_entry",
+        "request_message",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("effective_on", sa.Date(), nullable=False),
-        sa.Column("change", sa.Integer(), nullable=False),
-        sa.Column("quantity_after", sa.Integer(), nullable=False),
-        sa.Column("reason", sa.String(length=40), nullable=False),
         sa.Column(
-            "order_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+            "author_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.Column(
-            "scheduled_change_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=True,
-        ),
-        sa.Column("actor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.CheckConstraint(
-            "reason IN ('start', 'order', 'reduction', 'plan_change', 'removal', 'lapse', 'correction', 'import')",
-            name=op.f("ck_seat_entry_reason"),
-        ),
-        sa.CheckConstraint("quantity_after >= 0", name=op.f("ck_seat_entry_quantity_after")),
+        sa.Column("from_staff", sa.Boolean(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["actor_id"],
+            ["author_id"],
             ["person.id"],
-            name=op.f("fk_seat_entry_actor_id_person"),
+            name=op.f("fk_request_message_author_id_person"),
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
-            ["item_id"],
-            ["subscription_item.id"],
-            name=op.f("fk_seat_entry_item_id_subscription_item"),
+            ["request_id"],
+            ["change_request.id"],
+            name=op.f("fk_request_message_request_id_change_request"),
             ondelete="RESTRICT",
         ),
-        sa.ForeignKeyConstraint(
-            ["order_line_id"],
-            ["order_line.id"],
-            name=op.f("fk_seat_entry_order_line_id_order_line"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["scheduled_change_id"],
-            ["scheduled_change.id"],
-            name=op.f("fk_seat_entry_scheduled_change_id_scheduled_change"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_seat_entry")),
-        sa.UniqueConstraint("order_line_id", name=op.f("uq_seat_entry_order_line_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_request_message")),
     )
-    op.create_index(op.f("ix_seat_entry_item_id"), "seat_entry", ["item_id"], unique=False)
+    op.create_index(
+        op.f("ix_request_message_request_id"), "request_message", ["request_id"], unique=False
+    )
     op.create_table(
         "payment_attempt",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1970,35 +2185,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("settled_at IS NULL"),
     )
     op.create_table(
-        "request_message",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "author_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
-        sa.Column("from_staff", sa.Boolean(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["author_id"],
-            ["person.id"],
-            name=op.f("fk_request_message_author_id_person"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["request_id"],
-            ["change_request.id"],
-            name=op.f("fk_request_message_request_id_change_request"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_request_message")),
-    )
-    op.create_index(
-        op.f("ix_request_message_request_id"), "request_message", ["request_id"], unique=False
-    )
-    op.create_table(
         "account_balance",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -2079,16 +2265,18 @@ def upgrade() -> None:
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_table("account_balance")
-    op.drop_table("request_message")
     op.drop_table("refund")
     op.drop_table("payment_dispute")
     op.drop_table("payment_attempt")
-    op.drop_table("seat_entry")
+    op.drop_table("request_message")
     op.drop_table("payment")
+    op.drop_table("credit_entry")
+    op.drop_table("top_up")
+    op.drop_table("service_request")
+    op.drop_table("seat_entry")
     op.drop_table("invoice_line")
     op.drop_table("dunning_case")
     op.drop_table("credit_note")
-    op.drop_table("credit_entry")
     op.drop_table("change_request")
     op.drop_table("billing_period")
     op.drop_table("order_line")
@@ -2100,14 +2288,15 @@ def downgrade() -> None:
     op.drop_table("checkout")
     op.drop_table("cart_line")
     op.drop_table("assignment")
-    op.drop_table("top_up")
     op.drop_table("term")
+    op.drop_table("support_reply")
     op.drop_table("subscription_item")
     op.drop_table("quote")
     op.drop_table("method_setup")
     op.drop_table("entitlement")
     op.drop_table("consent")
     op.drop_table("wallet")
+    op.drop_table("support_message")
     op.drop_table("subscription")
     op.drop_table("sign_in_session")
     op.drop_table("payment_method")

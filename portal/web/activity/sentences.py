@@ -27,6 +27,7 @@ GROUPS: dict[str, Any] = {
     "buying": _l("Quotes and orders"),
     "money": _l("Payments and invoices"),
     "people": _l("People"),
+    "support": _l("Support"),
     "details": _l("Account details"),
 }
 
@@ -38,6 +39,12 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "licence_assigned": ("licences", _l("%(member)s got a licence for %(item)s.")),
     "licence_freed": ("licences", _l("%(member)s gave back a licence for %(item)s.")),
     "trial_started": ("licences", _l("The trial for %(subject)s started.")),
+    "trial_extended": ("licences", _l("The trial for %(subject)s was extended.")),
+    "trial_read_only": ("licences", _l("The trial for %(subject)s is over: it can only be read.")),
+    "trial_ended": ("licences", _l("The trial for %(subject)s ended unpaid.")),
+    "trial_bought": ("licences", _l("%(actor)s bought %(subject)s: the trial became a paid subscription.")),
+    "trial_add_on_ended": ("licences", _l("%(item)s was part of the trial; it was not bought, and ended.")),
+    "credits_bought": ("buying", _l("%(actor)s bought credits with order %(subject)s.")),
     "subscription_started": ("licences", _l("The subscription to %(subject)s began.")),
     "subscription_renewed": ("licences", _l("The subscription to %(subject)s was renewed.")),
     "subscription_ended": ("licences", _l("The subscription to %(subject)s ended.")),
@@ -89,6 +96,11 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "refund_failed": ("money", _l("Money of credit note %(subject)s could not be given back; it is on the balance.")),
     "balance_used": ("money", _l("The account balance paid for invoice %(subject)s.")),
     "overpayment_kept": ("money", _l("A payment was more than was owed; the rest is on the balance.")),
+    "top_up_done": ("money", _l("The automatic top-up bought credits: invoice %(subject)s.")),
+    "top_up_failed": ("money", _l("The automatic top-up could not be collected; nothing was charged.")),
+    "auto_top_up_set": ("money", _l("%(actor)s set up the automatic top-up.")),
+    "auto_top_up_stopped": ("money", _l("%(actor)s switched the automatic top-up off.")),
+    "auto_top_up_ended": ("money", _l("The automatic top-up was switched off: its payments were declined.")),
     "payment_method_added": ("money", _l("%(actor)s added a payment method.")),
     "payment_method_replaced": ("money", _l("%(actor)s replaced the payment method.")),
     "payment_method_refused": ("money", _l("A new payment method was refused.")),
@@ -110,6 +122,15 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "consent_given": ("people", _l("%(subject)s agreed.")),
     "consent_refused": ("people", _l("%(subject)s refused.")),
     "consent_withdrawn": ("people", _l("%(actor)s took back the request for consent to %(subject)s.")),
+    "support_asked": ("support", _l("%(actor)s wrote to us: %(subject)s")),
+    "support_replied": ("support", _l("%(actor)s went on with a message: %(subject)s")),
+    "support_answered": ("support", _l("%(actor)s answered a message: %(subject)s")),
+    "support_closed": ("support", _l("%(actor)s closed a message: %(subject)s")),
+    "service_asked": ("support", _l("%(actor)s asked for %(subject)s.")),
+    "service_ordered": ("support", _l("%(actor)s bought %(subject)s.")),
+    "service_confirmed": ("support", _l("%(actor)s confirmed that we can deliver %(subject)s.")),
+    "service_declined": ("support", _l("%(actor)s wrote that we cannot deliver %(subject)s.")),
+    "service_done": ("support", _l("%(actor)s noted that %(subject)s is delivered.")),
     "member_activated": ("people", _l("%(subject)s accepted the invitation.")),
     "account_entered": ("people", _l("%(actor)s switched to this account.")),
     "staff_created": ("people", _l("%(subject)s was added to the vendor’s staff.")),
@@ -130,10 +151,12 @@ FIELDS: dict[str, Any] = {
     "address_line1": _l("Address"), "address_line2": _l("Address, second line"),
     "amount_minor": _l("Amount"), "billing_contact": _l("Billing contact"),
     "billing_email": _l("Billing e-mail"), "invoice_recipients": _l("Invoices also go to"),
+    "auto_top_up": _l("Automatic top-up"), "threshold": _l("Below so many credits"), "pack_credits": _l("Buys so many credits"),
+    "cap_minor": _l("At most in a month"), "credits": _l("Credits"), "declines": _l("Declined in a row"),
     "brand": _l("Card or bank"), "by": _l("Replaced by"), "city": _l("Town or city"),
     "comment": _l("Comment"), "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "effective_on": _l("Takes effect on"),
     "email": _l("E-mail"), "expires": _l("Expires"), "interval": _l("Billing period"), "package": _l("Package"),
-    "ends_on": _l("Ends on"), "gross_minor": _l("Total with VAT"), "invoice": _l("Invoice"),
+    "ends_on": _l("Ends on"), "read_until_on": _l("Can be read until"), "gross_minor": _l("Total with VAT"), "invoice": _l("Invoice"),
     "kind": _l("Kind"), "last4": _l("Last four digits"), "mandate_ref": _l("Mandate"), "name": _l("Name"),
     "payment_terms": _l("How invoices are paid"),
     "people": _l("Who loses access"), "period": _l("Current period"), "plan": _l("Plan"), "postal_code": _l("Postal code"), "purchase_order": _l("Purchase order"),
@@ -230,6 +253,10 @@ def _subject(event: Event, catalogue: Catalogue, locale: str) -> str:
     keys: Collection[str] = [product.key for product in catalogue.products]
     if event.subject in keys:
         return catalogue.product(event.subject).name.in_(locale)
+    if event.action.startswith("service_"):
+        named = (p for p in catalogue.service_packages if p.key == event.subject)
+        package = next(named, None)
+        return package.name.in_(locale) if package is not None else event.subject
     return event.subject
 
 

@@ -12,9 +12,12 @@ from flask_babel import gettext as _
 from portal.db import transaction
 from portal.domain.catalogue import Charge
 from portal.domain.labels import item_label, label_of
+from portal.domain.order_lines import SoldOnce
 from portal.domain.permissions import Permission
 from portal.domain.subscriptions import SubscriptionState
-from portal.domain.wishes import NewAddOn, Start, Switch, Wish
+from portal.domain.trials import is_unpaid_trial
+from portal.domain.wishes import Credits, NewAddOn, Service, Start, Switch, Wish
+from portal.languages import language
 from portal.queries.quotes import get_cart_wishes
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.carts import empty_cart
@@ -22,6 +25,7 @@ from portal.web.access import requires
 from portal.web.locale import speech
 from portal.web.pages import respond, see_other
 from portal.web.signed_in import account, parts, read_connection, signed_in, stop_reading
+from portal.wording import goods_words
 
 blueprint = Blueprint("cart", __name__, url_prefix="/cart")
 
@@ -53,8 +57,10 @@ def index() -> ResponseReturnValue:
 def _line(wish: Wish, states: Sequence[SubscriptionState]) -> Line | None:
     """The wish in words; None for one that has come true or has nothing to come true on."""
     catalogue, locale = parts().catalogue, speech().locale
+    if isinstance(wish, Credits | Service):
+        return _once(wish)
     if isinstance(wish, Start):
-        if any(state.product_key == wish.product for state in states):
+        if any(s.product_key == wish.product and not is_unpaid_trial(s) for s in states):
             return None
         label = label_of(catalogue, wish.product, wish.plan, None, None, locale)
         url = url_for("subscribe.product", product_key=wish.product)
@@ -86,6 +92,19 @@ def _line(wish: Wish, states: Sequence[SubscriptionState]) -> Line | None:
         return None
     url = url_for("licences.add", subscription_id=state.subscription_id)
     return Line("seats", present, url, total=wish.total, now=item.quantity)
+
+
+def _once(wish: Credits | Service) -> Line | None:
+    """Credits or a service, which anybody may buy again; None where it is not sold any more."""
+    catalogue, words = parts().catalogue, language(speech().locale)
+    if isinstance(wish, Service):
+        label = goods_words(words, catalogue, SoldOnce(service=wish.package))
+        return Line("once", label, url_for("support.index"))
+    pack = next((p for p in catalogue.offered_credit_packs if p.key == wish.pack), None)
+    if pack is None:
+        return None
+    label = goods_words(words, catalogue, SoldOnce(pack=pack.key, credits=pack.credits))
+    return Line("once", label, url_for("wallet.buy"))
 
 
 @blueprint.post("/empty")

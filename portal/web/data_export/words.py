@@ -22,5 +22,10 @@ CONTENTS: dict[str, Any] = {
     "payments": _l("Payments"),
     "balance_entries": _l("What the vendor owed or owes you outside of invoices"),
     "wallet_entries": _l("Credits bought and used"),
+    "top_ups": _l("Automatic purchases of credits, failed ones too"),
+    "wallet": _l("The wallet’s balance and its automatic top-up"),
+    "support_messages": _l("Messages to the vendor"),
+    "support_replies": _l("What was said after the messages, either way"),
+    "service_requests": _l("Onboarding help that you asked for or bought"),
     "activity": _l("Who did what, when, with values before and after"),
 }

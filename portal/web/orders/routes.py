@@ -6,10 +6,11 @@ from flask import Blueprint, abort, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.domain.catalogue import Catalogue
-from portal.domain.labels import label_of, sold_label
-from portal.domain.order_lines import Sold
+from portal.domain.labels import label_of
+from portal.domain.order_lines import SUBSCRIPTION_KINDS, Sold, SoldOnce
 from portal.domain.orders import UNRESOLVED
 from portal.domain.permissions import Permission
+from portal.languages import language
 from portal.queries.orders import OrderLineRow, OrderRow, get_order
 from portal.web.access import requires, stays_open
 from portal.web.attempts import flash_still_checked, give_up, look_up
@@ -17,6 +18,7 @@ from portal.web.locale import speech
 from portal.web.orders.declines import decline_sentence
 from portal.web.pages import respond, see_other
 from portal.web.signed_in import account, parts, read_connection
+from portal.wording import goods_words
 
 blueprint = Blueprint("orders", __name__, url_prefix="/orders/<int:order_id>")
 
@@ -33,6 +35,7 @@ def show(order_id: int) -> ResponseReturnValue:
         "orders/_progress.html",
         order=order,
         lines=named,
+        of_subscriptions=any(line.kind in SUBSCRIPTION_KINDS for line in lines),
         unresolved=order.status in UNRESOLVED,
         decline=decline_sentence(order.failure) if order.failure else None,
         processing_hours=catalogue.policy.order_processing_hours,
@@ -78,9 +81,9 @@ def _refresh(order: OrderRow) -> bool:
 
 def _label(line: OrderLineRow, catalogue: Catalogue, locale: str) -> str:
     """What a line sold, as it was ordered; an older one names what its item is."""
-    sold = Sold.read(line.details)
+    sold = Sold.read(line.details) or SoldOnce.read(line.details)
     if sold is not None:
-        return sold_label(catalogue, sold, locale)
+        return goods_words(language(locale), catalogue, sold)
     return label_of(
         catalogue, line.product_key or "", line.plan_key, line.add_on_key, line.package_key, locale
     )

@@ -9,11 +9,12 @@ from datetime import date
 from flask import abort
 
 from portal.domain.errors import DomainError
-from portal.domain.labels import item_label, sold_label
-from portal.domain.order_lines import PinnedLine
+from portal.domain.labels import item_label
+from portal.domain.order_lines import SUBSCRIPTION_KINDS, PinnedLine
 from portal.domain.pricing import PricedLine
 from portal.domain.quotes import PricedQuote, RenewalOutlook
 from portal.domain.subscriptions import ChangeKind, ItemState, SubscriptionState
+from portal.languages import language
 from portal.queries.quotes import AccountBuying, QuoteRow, get_account_buying, get_quote
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.quoting import preview_quote
@@ -21,6 +22,7 @@ from portal.web.changes.views import ChangeLine, change_line
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.signed_in import account, parts, read_connection
+from portal.wording import goods_words
 
 __all__ = ["QuoteView", "read_quote"]
 
@@ -48,6 +50,15 @@ class QuoteView:
     def named_lines(self) -> list[tuple[str, PricedLine]]:
         """The priced lines with their names."""
         return list(zip(self.labels, self.priced.lines, strict=True)) if self.priced else []
+
+    @property
+    def of_subscriptions(self) -> bool:
+        """Whether it is about licences, not only about what is paid once."""
+        return any(line.kind in SUBSCRIPTION_KINDS for line in self.quote.lines)
+
+    def sells(self, kind: str) -> bool:
+        """Whether one of its lines is of a kind: credits, service."""
+        return any(line.kind == kind for line in self.quote.lines)
 
     @property
     def is_open(self) -> bool:
@@ -103,8 +114,8 @@ def _label(
 ) -> str:
     """What a line sells; one of the vendor's staff may name no more than the item."""
     catalogue, locale = parts().catalogue, speech().locale
-    if line.sold is not None:
-        return sold_label(catalogue, line.sold, locale)
+    if line.sold is not None or line.once is not None:
+        return goods_words(language(locale), catalogue, line.sold or line.once)
     if line.item_id in where:
         state, item = where[line.item_id]
         return item_label(catalogue, state.product_key, item, locale)

@@ -1,9 +1,9 @@
-"""The form of a new subscription: plan, number, billing period, and the product's add-ons."""
+"""The form of a subscription, also of one that was a trial: plan, number, billing period, and the product's add-ons."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask_babel import gettext as _
@@ -15,6 +15,7 @@ from portal.domain.periods import Interval
 from portal.domain.price_book import PriceBook
 from portal.domain.quantities import parse_quantity
 from portal.domain.seats import MAXIMUM_SEATS
+from portal.domain.subscriptions import SubscriptionState
 from portal.domain.wishes import AddOnChoice, Start
 from portal.web.buying import BuyForm
 from portal.web.locale import speech
@@ -33,12 +34,18 @@ class AddOnField:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What of a product is sold in the account's currency to a customer who buys alone."""
+    """What of a product is sold in the account's currency to a customer who buys alone.
+
+    `tried` is the trial that it makes a paid subscription; `least` are the people who work with it
+    already, by the field of their number (C5).
+    """
 
     product: Product
     plans: tuple[Plan, ...]
     intervals: tuple[Interval, ...]
     add_ons: tuple[AddOnField, ...]
+    tried: SubscriptionState | None = None
+    least: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 class StartForm(BuyForm):
@@ -51,7 +58,9 @@ class StartForm(BuyForm):
         def number(name: str) -> int:
             try:
                 return parse_quantity(
-                    str(self._fields[name].data or ""), minimum=1, maximum=MAXIMUM_SEATS
+                    str(self._fields[name].data or ""),
+                    minimum=_least(offer, name),
+                    maximum=MAXIMUM_SEATS,
                 )
             except DomainError as error:
                 problems.append(Problem(name, error.code, error.data))
@@ -59,11 +68,11 @@ class StartForm(BuyForm):
 
         quantity = number("quantity")
         choices = []
-        for field in offer.add_ons:
-            package = self._fields[field.name].data
+        for wanted in offer.add_ons:
+            package = self._fields[wanted.name].data
             if package:
-                count = number(field.number) if field.number is not None else 1
-                choices.append(AddOnChoice(field.add_on.key, package, count))
+                count = number(wanted.number) if wanted.number is not None else 1
+                choices.append(AddOnChoice(wanted.add_on.key, package, count))
         if problems:
             raise Rejected(problems)
         return Start(
@@ -75,7 +84,7 @@ class StartForm(BuyForm):
         )
 
 
-def offer_of(product: Product, book: PriceBook) -> Offer:
+def offer_of(product: Product, book: PriceBook, tried: SubscriptionState | None = None) -> Offer:
     """The plans, billing periods and add-ons with a price (C4) that need nobody's help."""
     plans = tuple(
         plan
@@ -94,47 +103,71 @@ def offer_of(product: Product, book: PriceBook) -> Offer:
             name = f"add_on_{add_on.key}"
             per_seat = add_on.charge is Charge.PER_SEAT
             add_ons.append(AddOnField(add_on, name, f"{name}_number" if per_seat else None))
-    return Offer(
-        product, plans, tuple(i for i in Interval if i.value in sold), tuple(add_ons)
-    )  # fmt: skip
+    intervals = tuple(i for i in Interval if i.value in sold)
+    return Offer(product, plans, intervals, tuple(add_ons), tried, _people(tried, add_ons))
+
+
+def _people(tried: SubscriptionState | None, add_ons: Sequence[AddOnField]) -> dict[str, int]:
+    """How many work with the trial's plan and add-ons, by the field that asks for their number."""
+    if tried is None:
+        return {}
+    fields = {each.add_on.key: each.number for each in add_ons if each.number is not None}
+    found = {
+        fields[item.add_on_key]: item.assigned for item in tried.items if item.add_on_key in fields
+    }
+    return {"quantity": tried.plan_item.assigned} | found
 
 
 def start_form(offer: Offer, chosen: Start | None) -> StartForm:
-    """The form for an offer, filled with what is in the cart, else with what most begin with."""
+    """The form for an offer, filled with what is in the cart, else with what most begin with.
+
+    Of a trial that is its plan, and everybody who works with it. Its add-ons are in the cart only
+    once they are chosen (C5).
+    """
     locale = speech().locale
     names = {Interval.MONTH: _("Monthly"), Interval.QUARTER: _("Quarterly"),
              Interval.YEAR: _("Yearly")}  # fmt: skip
+    one_of = RadioField if offer.tried is None else SelectField
     fields: dict[str, object] = {
-        "plan": RadioField(_("Plan")),
+        "plan": one_of(_("Plan")),
         "quantity": StringField(_("Number of licences")),
-        "interval": RadioField(_("Billing period")),
+        "interval": one_of(_("Billing period")),
     }
+    tried_plan = offer.tried.plan_item.plan_key if offer.tried is not None else None
+    usual = next((plan for plan in offer.plans if plan.key == tried_plan), offer.plans[0])
     in_cart = {choice.add_on: choice for choice in chosen.add_ons} if chosen is not None else {}
     data: dict[str, str] = {
-        "plan": chosen.plan if chosen is not None else offer.plans[0].key,
-        "quantity": str(chosen.quantity) if chosen is not None else "1",
+        "plan": chosen.plan if chosen is not None else usual.key,
+        "quantity": str(chosen.quantity if chosen is not None else _least(offer, "quantity")),
         "interval": (chosen.interval if chosen is not None else offer.intervals[0]).value,
     }
-    for field in offer.add_ons:
-        name = field.add_on.name.in_(locale)
-        fields[field.name] = SelectField(name)
-        kept = in_cart.get(field.add_on.key)
-        data[field.name] = kept.package if kept is not None else ""
-        if field.number is not None:
-            fields[field.number] = StringField(_("Licences for %(product)s", product=name))
-            data[field.number] = str(kept.quantity) if kept is not None else "1"
+    for each in offer.add_ons:
+        name = each.add_on.name.in_(locale)
+        fields[each.name] = SelectField(name)
+        kept = in_cart.get(each.add_on.key)
+        data[each.name] = kept.package if kept is not None else ""
+        if each.number is not None:
+            fields[each.number] = StringField(_("Licences for %(product)s", product=name))
+            data[each.number] = str(
+                kept.quantity if kept is not None else _least(offer, each.number)
+            )
     form_class = cast(type[StartForm], type("StartForm", (StartForm,), fields))
     form = form_class(data=data)
     form["plan"].choices = [(plan.key, plan.name.in_(locale)) for plan in offer.plans]
     form["interval"].choices = [(interval.value, names[interval]) for interval in offer.intervals]
-    for field in offer.add_ons:
-        form[field.name].choices = _packages(field, locale)
+    for each in offer.add_ons:
+        form[each.name].choices = _packages(each.add_on, locale)
     return form
 
 
-def _packages(field: AddOnField, locale: str) -> Sequence[tuple[str, str]]:
+def _least(offer: Offer, number: str) -> int:
+    """How many are asked for at first, and at least."""
+    return max(offer.least.get(number, 1), 1)
+
+
+def _packages(add_on: AddOn, locale: str) -> Sequence[tuple[str, str]]:
     """No, or one of the packages; yes, where there is but one."""
     none = [("", _("No, thank you"))]
-    if not field.add_on.has_named_packages:
-        return [*none, (field.add_on.offered_packages[0].key, _("Yes"))]
-    return [*none, *((p.key, p.name.in_(locale)) for p in field.add_on.offered_packages)]
+    if not add_on.has_named_packages:
+        return [*none, (add_on.offered_packages[0].key, _("Yes"))]
+    return [*none, *((p.key, p.name.in_(locale)) for p in add_on.offered_packages)]

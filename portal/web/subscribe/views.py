@@ -14,23 +14,30 @@ from portal.domain.periods import Interval
 from portal.domain.price_book import PriceBook
 from portal.domain.purchases import plan_purchase
 from portal.domain.subscriptions import SubscriptionState
+from portal.domain.trials import is_unpaid_trial
 from portal.domain.wishes import Start
 from portal.web.buying import Market
 from portal.web.locale import speech
+from portal.web.plans.views import PlanColumn
 from portal.web.signed_in import parts
+from portal.web.subscribe.forms import Offer
 
-__all__ = ["IntervalTotal", "ProductCard", "product_cards", "totals_by_interval"]
+__all__ = ["IntervalTotal", "ProductCard", "offered_columns", "product_cards", "totals_by_interval"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProductCard:
-    """A product the account has no subscription of; `cheapest` is a licence's lowest price."""
+    """A product the account has no subscription of; `cheapest` is a licence's lowest price.
+
+    `on_trial` where it is tried at present, or was and is only read.
+    """
 
     key: str
     name: str
     description: str
     cheapest: Money | None
     interval: Interval | None
+    on_trial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,31 @@ class IntervalTotal:
 def product_cards(
     states: Sequence[SubscriptionState], catalogue: Catalogue, book: PriceBook
 ) -> list[ProductCard]:
-    """The products on sale that no live subscription is of (a trial is one)."""
-    taken = {state.product_key for state in states}
-    return [_card(p, book) for p in catalogue.offered_products if p.key not in taken]
+    """The products on sale that nothing is paid for, those that are tried first (C5)."""
+    tried = {state.product_key for state in states if is_unpaid_trial(state)}
+    paid = {state.product_key for state in states} - tried
+    cards = [
+        _card(p, book, on_trial=p.key in tried)
+        for p in catalogue.offered_products
+        if p.key not in paid
+    ]
+    return sorted(cards, key=lambda card: not card.on_trial)
 
 
-def _card(product: Product, book: PriceBook) -> ProductCard:
+def offered_columns(offer: Offer, locale: str) -> list[PlanColumn]:
+    """The plans that can be bought, for the comparison; the trial's own is the current one."""
+    assert offer.tried is not None
+    mine = offer.tried.plan_item.plan_key
+    return [
+        PlanColumn(
+            plan.key, plan.name.in_(locale), plan.description.in_(locale), None,
+            "current" if plan.key == mine else "offered",
+        )
+        for plan in offer.plans
+    ]  # fmt: skip
+
+
+def _card(product: Product, book: PriceBook, *, on_trial: bool) -> ProductCard:
     locale, cheapest, shortest = speech().locale, None, None
     for interval in Interval:
         prices = [
@@ -64,7 +90,12 @@ def _card(product: Product, book: PriceBook) -> ProductCard:
             cheapest, shortest = min(prices, key=lambda unit: unit.minor), interval
             break
     return ProductCard(
-        product.key, product.name.in_(locale), product.description.in_(locale), cheapest, shortest
+        product.key,
+        product.name.in_(locale),
+        product.description.in_(locale),
+        cheapest,
+        shortest,
+        on_trial,
     )
 
 

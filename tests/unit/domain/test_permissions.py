@@ -9,11 +9,12 @@ from portal.domain.permissions import Permission, Role, is_allowed
 EVERYTHING = set(Permission)
 NOT_PEOPLE = EVERYTHING - {Permission.MANAGE_MEMBERS}
 READS = {Permission.SEE_LICENCES}
+MEMBER = READS | {Permission.SEE_WALLET}
 
 
 @pytest.mark.parametrize(
     ("role", "allowed"),
-    [(Role.ADMIN, EVERYTHING), (Role.BILLING_ADMIN, NOT_PEOPLE), (Role.MEMBER, READS)],
+    [(Role.ADMIN, EVERYTHING), (Role.BILLING_ADMIN, NOT_PEOPLE), (Role.MEMBER, MEMBER)],
 )
 def test_what_each_role_may_do(role: Role, allowed: set[Permission]) -> None:
     assert {p for p in Permission if is_allowed(role, "active", p)} == allowed

@@ -26,6 +26,11 @@ OWED = {
     "iban": "BE68539007547034", "bic": "GKCCBEBB",
 }  # fmt: skip
 
+TOP_UP = {
+    "account_name": "Müller & Söhne", "balance": 2042, "credits": 2000, "currency": "EUR",
+    "gross_minor": 21780,
+}  # fmt: skip
+
 PAYLOADS: dict[str, dict[str, Any]] = {
     "sign_in_link": {"link": f"{URL}/sign-in/abc?x=1&y=2", "minutes": 10, "name": "Lotte <b>V</b>"},
     "receipt": {
@@ -36,6 +41,10 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "lines": [{"description": "Kanto CRM Pro", "quantity": 3, "unit_minor": 7500,
                    "days_left": 32, "days": 91, "discount_basis_points": 0, "net_minor": 7912}],
     },
+    "low_balance": {"account_name": "Müller & Söhne", "balance": 42, "why": "cap"},
+    "top_up_done": {**TOP_UP, "invoice_id": 3, "invoice_number": "KAN-2026-00012",
+                    "method": {"kind": "card", "brand": "visa", "last4": "4242"}},
+    "top_up_failed": {**TOP_UP, "reason": "insufficient_funds", "retry_on": "2026-12-02"},
     "order_needs_action": {"order_number": "O-1", "order_id": 7,
                            "amount": {"minor": 9574, "currency": "EUR"}},
     "order_failed": {"order_number": "O-1", "order_id": 7, "reason": "insufficient_funds"},
@@ -99,6 +108,38 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     },
     "vat_number_invalid": {"account_name": "Müller & Söhne", "vat_number": "DE299180232"},
     "licences_granted": {"account_name": "A", "product": "Kanto CRM", "added": 3, "total": 15},
+    "support_asked": {
+        "account_name": "Müller & Söhne", "author_name": "Jan <b>B</b>", "author_email": "j@x.example",
+        "message_number": 12, "about": "Invoice & more", "text": "Hello,\n\nwhat is <this>?",
+        "kind": "message",
+    },
+    "support_answered": {
+        "about": "Invoice & more", "text": "It is your\nrenewal.", "answered_by": "Hugo Peeters",
+        "support_email": "support@kanto.example", "support_message_id": 12,
+    },
+    "service_asked": {
+        "account_name": "Müller & Söhne", "author_name": "Jan", "author_email": "j@x.example",
+        "request_number": 4, "package": "Done for you", "wishes": "In Ghent, please.",
+    },
+    "service_answered": {
+        "package": "Done for you", "package_key": "done-for-you", "status": "confirmed",
+        "answer": "Our partner begins in May.", "can_be_bought": 1,
+        "support_email": "support@kanto.example",
+    },
+    "trial_ending": {
+        "account_name": "Müller & Söhne", "product": "Kanto CRM", "product_key": "crm", "days": 3,
+        "ends_on": "2026-11-30", "read_until_on": "2026-12-14",
+        "product_export_url": "https://crm.kanto.example/settings/export",
+    },
+    "trial_over": {
+        "account_name": "Müller & Söhne", "product": "Kanto CRM", "product_key": "crm",
+        "ends_on": "2026-11-30", "read_until_on": "2026-12-14",
+        "product_export_url": "https://crm.kanto.example/settings/export",
+    },
+    "trial_extended": {
+        "account_name": "Müller & Söhne", "product": "Kanto CRM", "product_key": "crm",
+        "ends_on": "2026-12-24",
+    },
     "access_loss": {
         "account_name": "A", "product": "Kanto CRM Pro", "change_id": 7, "on": "2026-11-30",
         "seats": 8, "people": ["Milan <b> Dhaenens", "Noor Bakker"], "more": 3,
@@ -276,3 +317,64 @@ def test_S7_the_asker_hears_the_answer_with_its_words(answer: str) -> None:
     mail = rendered("consent_answered", answer=answer)
     assert ("agreed" if answer == "given" else "refused") in mail.subject
     assert "I agree to this." in mail.text
+
+
+def test_an_answer_to_a_persons_words_goes_to_that_person() -> None:
+    assert rendered("support_asked").reply_to == "j@x.example"
+    assert rendered("service_asked").reply_to == "j@x.example"
+    assert rendered("support_answered").reply_to == "support@kanto.example"
+    assert rendered("service_answered").reply_to == "support@kanto.example"
+    assert rendered("receipt").reply_to == ""
+
+
+def test_a_message_reaches_the_vendor_as_it_was_typed() -> None:
+    mail = rendered("support_asked")
+    assert mail.subject == "[12] Invoice & more (Müller & Söhne)"
+    assert "Jan <b>B</b> (j@x.example) of Müller & Söhne writes:" in mail.text
+    assert "Hello,\n\nwhat is <this>?" in mail.text
+    assert '<p class="said">Hello,\n\nwhat is &lt;this&gt;?</p>' in mail.html
+    assert "goes on with message 12" in rendered("support_asked", kind="reply").text
+    assert rendered("support_asked", about="x\r\nBcc: all@x.example").subject.count("\n") == 0
+
+
+@pytest.mark.parametrize("topic", ["support_asked", "service_asked"])
+def test_the_vendors_people_are_not_told_to_turn_to_themselves(topic: str) -> None:
+    mail = rendered(topic)
+    assert "Questions?" not in mail.text
+    assert "Questions?" not in mail.html
+    assert "Questions?" in rendered("support_answered").text
+
+
+def test_an_answer_names_who_answers_and_leads_to_the_message() -> None:
+    mail = rendered("support_answered")
+    for expected in ("Hugo Peeters", "It is your\nrenewal.", f"{URL}/support/messages/12"):
+        assert expected in mail.text
+        assert expected in mail.html
+
+
+def test_the_vendor_hears_whether_a_package_is_asked_for_or_paid() -> None:
+    asked, paid = rendered("service_asked"), rendered("service_asked", order_number="O-7")
+    assert asked.subject == "Müller & Söhne asks for Done for you"
+    assert "confirm or decline request 4" in asked.text
+    assert paid.subject == "Müller & Söhne has bought Done for you"
+    assert "order O-7" in paid.text
+    assert "In Ghent, please." in paid.text
+
+
+@pytest.mark.parametrize(
+    ("more", "subject", "sentence"),
+    [
+        ({}, "We can deliver Done for you", "You can buy it in the portal now"),
+        ({"can_be_bought": 0}, "We can deliver Done for you", "We prepare the invoice"),
+        ({"status": "done"}, "Done for you is done", "We have delivered everything."),
+        ({"status": "declined"}, "We cannot deliver Done for you", "Nothing was charged."),
+    ],
+)
+def test_who_asked_for_a_package_hears_what_comes_next(
+    more: dict[str, Any], subject: str, sentence: str
+) -> None:
+    mail = rendered("service_answered", **more)
+    assert mail.subject == subject
+    assert sentence in mail.text
+    assert "Our partner begins in May." in mail.text
+    assert f"{URL}/support/packages/done-for-you" in mail.text

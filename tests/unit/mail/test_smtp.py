@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -94,6 +95,21 @@ def test_a_mail_arrives_whole(inbox: tuple[Inbox, int], in_app: None) -> None:
     [attached] = list(received.iter_attachments())
     assert attached.get_filename() == "KAN-2026-00012.pdf"
     assert attached.get_content() == b"%PDF-1.7 \x00\xff"
+
+
+def test_what_a_person_wrote_is_answered_to_them_and_is_no_automatic_mail(
+    inbox: tuple[Inbox, int], in_app: None
+) -> None:
+    """A helpdesk throws away what says that a program made it."""
+    handler, port = inbox
+    transport = SmtpTransport(MailSettings(host="127.0.0.1", port=port, sender="p@kanto.example"))
+    transport.send(replace(letter(), reply_to="lotte@atelier.example"))
+    transport.send(letter())
+    by_a_person, by_the_portal = handler.received
+    assert by_a_person["Reply-To"] == "lotte@atelier.example"
+    assert by_a_person["Auto-Submitted"] is None
+    assert by_the_portal["Reply-To"] is None
+    assert by_the_portal["Auto-Submitted"] == "auto-generated"
 
 
 def test_a_recipient_refused_for_good_is_told_apart(inbox: tuple[Inbox, int], in_app: None) -> None:

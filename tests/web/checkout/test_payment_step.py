@@ -146,6 +146,14 @@ def test_I4_another_vat_number_is_unchecked_and_its_vat_is_on_the_service_order(
     assert account_named(books, ATELIER).vat_status == "unchecked"
 
 
+def test_I4_a_vat_number_from_outside_the_eu_waits_for_no_check(buyer: WebPurchase) -> None:
+    buyer.complete_payment(country="GB", vat_number="GB 987 4000 04", postal_code="BS1 4XX")
+    assert "VAT GB 987 4000 04" in buyer.text
+    assert "not checked yet" not in buyer.text
+    buyer.client.get(buyer.payment_url)
+    assert "could not be checked yet" not in buyer.text
+
+
 MISTAKES: list[tuple[dict[str, str], str]] = [
     ({"contact": ""}, "Choose the admin contact."),
     ({"contact": "new"}, "Enter the new contact"),

@@ -33,6 +33,7 @@ from portal.models import (
     Person,
     Quote,
     Subscription,
+    TopUp,
     Wallet,
 )
 from portal.parts import Parts
@@ -46,10 +47,12 @@ from tests.support.bulk import Customers
 from tests.support.buying import (
     AN,
     ATELIER,
+    GIULIA,
     JONAS,
     KATRIN,
     LOTTE,
     MUELLER,
+    OFFICINE,
     PIETER,
     account_named,
     speak,
@@ -162,14 +165,17 @@ def counts(session: Session, account: str) -> dict[str, int]:
         "invoice_lines": count(InvoiceLine, (Invoice, Invoice.id == InvoiceLine.invoice_id)),
         "payments": count(Payment),
         "wallet_entries": count(CreditEntry, (Wallet, Wallet.id == CreditEntry.wallet_id)),
+        "top_ups": count(TopUp, (Wallet, Wallet.id == TopUp.wallet_id)),
+        "wallet": count(Wallet),
         "activity": count(AuditEvent),
     }
 
 
 @pytest.mark.parametrize(
     ("account", "email", "other"),
-    [(ATELIER, LOTTE, "mueller-soehne"), (MUELLER, KATRIN, "atelier-noordzee")],
-)
+    [(ATELIER, LOTTE, "mueller-soehne"), (MUELLER, KATRIN, "atelier-noordzee"),
+     (OFFICINE, GIULIA, "atelier-noordzee")],
+)  # fmt: skip
 def test_C3_all_of_the_account_and_nothing_of_another(
     client: PortalClient, books: Session, account: str, email: str, other: str
 ) -> None:

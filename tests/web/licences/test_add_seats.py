@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.clock import clock
 from portal.db import transaction
-from portal.models import Cart, CartLine, Quote
+from portal.models import Cart, CartLine, Order, Quote
 from portal.parts import Parts
 from tests.conftest import NOW
 from tests.support.buying import (
@@ -296,13 +296,14 @@ def test_a_foreign_item_cannot_be_smuggled_into_a_cart(
 
 
 def test_a_payment_that_is_not_finished_is_said_on_the_form(
-    app: Flask, parts: Parts, buyer: WebPurchase
+    app: Flask, parts: Parts, buyer: WebPurchase, books: Session
 ) -> None:
     with app.app_context():
-        order_ready_to_pay(parts)
+        order_id = order_ready_to_pay(parts).order_id
     buyer.open_form()
-    assert "The payment of order O-2026-00005 is not finished" in buyer.text
+    number = books.get_one(Order, order_id).number
+    assert f"The payment of order {number} is not finished" in buyer.text
     buyer.client.post(buyer.add_url, filled(buyer, 13, "save"), status=422)
-    assert "The payment of order O-2026-00005 is not finished" in buyer.text
+    assert f"The payment of order {number} is not finished" in buyer.text
     with app.app_context(), pytest.raises(Exception, match="payment_unresolved"):
         quoted(parts)

@@ -137,9 +137,12 @@ def _nothing_can_be_done_with(buyer: WebPurchase, quote_id: int, books: Session)
     assert not [link for link in buyer.page.links() if "/checkout/" in link]
 
 
-def test_Q1_a_quote_that_waits_is_said_on_the_licences_page(buyer: WebPurchase) -> None:
+def test_Q1_a_quote_that_waits_is_said_on_the_licences_page(
+    buyer: WebPurchase, books: Session
+) -> None:
     buyer.client.get("/licences")
-    assert "Quote Q-2026-0007 waits for you" in buyer.text
+    number = books.get_one(Quote, buyer.quote_id).number
+    assert f"Quote {number} waits for you" in buyer.text
     assert "It is valid until 28 November 2026." in buyer.text
     assert buyer.quote_url in buyer.page.links()
 

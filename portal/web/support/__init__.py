@@ -1,0 +1,1 @@
+"""Help: whom to turn to, messages to the vendor, onboarding packages."""

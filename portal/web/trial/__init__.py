@@ -1,0 +1,1 @@
+"""A trial's own page, and the banner that counts its days."""
