@@ -33,11 +33,11 @@ test: setup-test ## every test, the browser's included (PYTEST_ARGS=…)
 soak: setup-test ## the full batteries: hundreds of kills, thousands of histories (long; PYTEST_ARGS=…)
 	@PORTAL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)
 
-check: setup-test ## style, types, layers, templates, words, requirements, catalogue, translations
+check: setup-test ## style, types, layers, templates, words, requirements, catalogue, translations, register
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
 
 CHECKS := check-style check-format check-types check-layers check-templates check-words \
-	check-requirements check-catalogue check-translations
+	check-requirements check-catalogue check-translations check-register
 .PHONY: $(CHECKS)
 check-style: ; $(BIN)/ruff check .
 check-format: ; $(BIN)/ruff format --check .
@@ -48,6 +48,7 @@ check-words: ; $(BIN)/codespell
 check-requirements: ; $(PYTHON) .ci/check_requirements
 check-catalogue: ; $(DEMO) catalog check
 check-translations: ; $(BIN)/python .ci/check_translations
+check-register: ; $(BIN)/python .ci/check_register
 
 bench: setup-test ## the benchmarks
 	@$(BIN)/python -m tests.benchmarks

@@ -20,6 +20,8 @@ def goods_words(words: Language, catalogue: Catalogue, sold: Sold | SoldOnce | N
         return sold_label(catalogue, sold, words.locale)
     if sold is None:
         return ""
+    if sold.text is not None:
+        return sold.text
     if sold.service is None:
         return words.ngettext("%(count)s credit", "%(count)s credits", sold.credits,
                               count=words.integer(sold.credits))  # fmt: skip
@@ -45,6 +47,7 @@ def formula_words(
     days_left: int | None = None,
     days: int | None = None,
     discount_basis_points: int = 0,
+    discount: Money | None = None,
 ) -> str:
     """How a line's amount came about: `3 × €75.00 × 32/91 days` (S2)."""
     _ = words.gettext
@@ -58,6 +61,8 @@ def formula_words(
         )
     if discount_basis_points:
         text = f"{text} − {words.percent(Decimal(discount_basis_points) / 100)}"
+    if discount is not None and not discount.is_zero:
+        text = f"{text} − {words.money(discount)}"
     return text
 
 

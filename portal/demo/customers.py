@@ -13,6 +13,7 @@ from portal.demo.plans import (
     PackagePlan,
     QuotePlan,
     ReductionPlan,
+    RequestPlan,
     SeatOrderPlan,
     SubscriptionPlan,
     TopUpPlan,
@@ -138,6 +139,13 @@ LUMIERE = CustomerPlan(
     subscriptions=(
         SubscriptionPlan("crm", "enterprise", 9, 7, renews_in=96, interval=Interval.YEAR, periods=2),
         SubscriptionPlan("sign", "essential", 4, 3, renews_in=96, interval=Interval.YEAR, periods=2),
+    ),
+    requests=(
+        RequestPlan(46, "Nos factures doivent désormais porter le nom de notre service achats.",
+                    "C’est fait : la prochaine facture le portera.", done=True),
+        RequestPlan(4, "Trois collègues rejoignent l’équipe de Lille le mois prochain.",
+                    "Merci ! Je prépare le devis et vous l’envoie cette semaine.",
+                    product="crm", quantity=3, purchase_order="BC-2240"),
     ),
 )  # fmt: skip
 

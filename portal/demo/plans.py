@@ -153,6 +153,22 @@ class PackagePlan:
     answer: str
 
 
+@dataclass(frozen=True, slots=True)
+class RequestPlan:
+    """An admin asked the account executive, who answered a day later; a `done` one was finished then.
+
+    `quantity` licences more of a product's plan, or words alone.
+    """
+
+    days_ago: int
+    details: str
+    answer: str
+    product: str | None = None
+    quantity: int | None = None
+    purchase_order: str = ""
+    done: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerPlan:
     """One customer of the demo vendor."""
@@ -183,3 +199,4 @@ class CustomerPlan:
     reductions: tuple[ReductionPlan, ...] = ()
     messages: tuple[MessagePlan, ...] = ()
     packages: tuple[PackagePlan, ...] = ()
+    requests: tuple[RequestPlan, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ from portal.demo.extras import (
 from portal.demo.history import SubscriptionHistory
 from portal.demo.people import STAFF
 from portal.demo.plans import CustomerPlan, MemberPlan
-from portal.demo.support import ask_for_help, write_to_vendor
+from portal.demo.support import ask_executive, ask_for_help, write_to_vendor
 from portal.demo.timeline import Event, Timeline
 from portal.demo.wallets import WalletHistory
 from portal.domain.catalogue import Catalogue
@@ -34,6 +35,7 @@ from portal.models import (
 from portal.payments.demo_gateway import seed_method
 from portal.services.audit import Actor, record
 from portal.services.catalogue_sync import sync_catalogue
+from portal.services.desk_digest import FROM_HOUR, send_digests
 
 __all__ = ["is_seeded", "seed"]
 
@@ -54,6 +56,7 @@ def seed(session: Session, catalogue: Catalogue, now: datetime) -> None:
     for customer in CUSTOMERS:
         _Customer(session, catalogue, customer, timeline, executive, persons).schedule()
     timeline.live()
+    _send_this_mornings_digests(session, catalogue, now)
     _deliver_the_past(session, now)
 
 
@@ -71,6 +74,13 @@ def _seed_staff(session: Session, now: datetime) -> StaffMember:
         session.add(rows[-1])
         session.flush()
     return rows[0]
+
+
+def _send_this_mornings_digests(session: Session, catalogue: Catalogue, now: datetime) -> None:
+    local = now.astimezone(ZoneInfo(catalogue.vendor.time_zone))
+    morning = local.replace(hour=FROM_HOUR, minute=0, second=0, microsecond=0)
+    if morning < local:
+        send_digests(session, catalogue=catalogue, now=morning.astimezone(UTC))
 
 
 def _deliver_the_past(session: Session, now: datetime) -> None:
@@ -158,6 +168,12 @@ class _Customer:
             )
             self.timeline.ago(package.days_ago, wanted)
             self.timeline.ago(package.days_ago - 2, arranged)
+        for request in plan.requests:
+            sent, seen_to = ask_executive(
+                session, catalogue, account, request, self._admin, self.staff
+            )
+            self.timeline.ago(request.days_ago, sent)
+            self.timeline.ago(request.days_ago - 1, seen_to)
 
     def _schedule_wallet(self, wallet: WalletHistory) -> None:
         """Later on each day than a renewal, so that nothing that is due is overtaken."""

@@ -1,4 +1,4 @@
-"""What the demo's customers wrote to the vendor, and the help that they asked for."""
+"""What the demo's customers wrote to the vendor, and the help and changes that they asked for."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from portal.demo.plans import MessagePlan, PackagePlan
+from portal.demo.plans import MessagePlan, PackagePlan, RequestPlan
 from portal.demo.timeline import Event
 from portal.domain.catalogue import Catalogue
+from portal.domain.requests import RequestKind, Wanted
 from portal.models import Account
+from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor
+from portal.services.request_handling import finish_request, take_request
+from portal.services.request_sending import send_request, write_message
 from portal.services.service_requests import answer_request, ask_for_package
 from portal.services.support_answers import answer_message
 from portal.services.support_messages import send_message
 
-__all__ = ["ask_for_help", "write_to_vendor"]
+__all__ = ["ask_executive", "ask_for_help", "write_to_vendor"]
 
 
 def write_to_vendor(
@@ -54,3 +58,34 @@ def ask_for_help(
                        actor=staff, now=at)  # fmt: skip
 
     return ask, confirm
+
+
+def ask_executive(
+    session: Session, catalogue: Catalogue, account: Account, plan: RequestPlan,
+    admin: Callable[[], Actor], staff: Actor,
+) -> tuple[Event, Event]:  # fmt: skip
+    """An admin asked for a change; the account executive sees to it, and has written back."""
+    numbers: list[int] = []
+
+    def item_id() -> int | None:
+        states = list_subscription_states(session.connection(), account.id)
+        return next((s.plan_item.item_id for s in states if s.product_key == plan.product), None)
+
+    def ask(at: datetime) -> None:
+        wanted = Wanted(
+            RequestKind.MORE_SEATS if plan.quantity else RequestKind.OTHER,
+            item_id=item_id() if plan.quantity else None,
+            quantity=plan.quantity, details=plan.details, purchase_order=plan.purchase_order,
+        )  # fmt: skip
+        request = send_request(session, account.id, wanted, catalogue=catalogue, actor=admin(),
+                               now=at)  # fmt: skip
+        numbers.append(request.id)
+
+    def answer(at: datetime) -> None:
+        [number] = numbers
+        handle = finish_request if plan.done else take_request
+        write_message(session, account.id, number, plan.answer, catalogue=catalogue, actor=staff,
+                      now=at)  # fmt: skip
+        handle(session, account.id, number, version=1, catalogue=catalogue, actor=staff, now=at)
+
+    return ask, answer

@@ -27,6 +27,10 @@ def reason_words(reason: str, words: Language) -> str:
             return _("The subscription ends before the period of that invoice begins.")
         case "renewal_changed":
             return _("The renewal was changed: a new invoice takes the place of that one.")
+        case "order_lapsed":
+            return _("The order was not paid before the renewal, so it lapsed.")
+        case "order_withdrawn":
+            return _("The order was withdrawn before it was paid.")
     return reason
 
 

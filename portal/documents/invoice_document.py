@@ -32,6 +32,7 @@ class InvoiceDocumentLine:
     period_ends_on: date | None
     net_minor: int
     tax_rate: str
+    discount_minor: int = 0
 
     @property
     def supplied(self) -> tuple[date, date] | None:

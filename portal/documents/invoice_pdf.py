@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import UTC, datetime, time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ from portal.documents.invoice_words import (
     supply_words,
     tax_note,
 )
-from portal.domain.money import Money, major
+from portal.documents.transfer_details import format_iban, transfer_details
+from portal.domain.money import Money
 from portal.languages import Language, language
 
-__all__ = ["invoice_filename", "render_invoice"]
+__all__ = ["footer", "invoice_filename", "party", "render_invoice", "typeset"]
 
 _TEMPLATE = Path(__file__).with_name("invoice.typ")
 _DEFAULT_ACCENT = "#2855d9"
@@ -37,13 +38,17 @@ _lock = threading.Lock()
 
 def render_invoice(document: InvoiceDocument, accent: str = _DEFAULT_ACCENT) -> bytes:
     """The PDF of an issued invoice in its frozen language; `accent` is the vendor's #rrggbb."""
-    data = json.dumps(_data(document, language(document.locale), accent), ensure_ascii=False)
+    return typeset(_data(document, language(document.locale), accent), document.issued_on)
+
+
+def typeset(data: Mapping[str, Any], on: date) -> bytes:
+    """The PDF of words that are ready to be laid out by invoice.typ, dated `on`."""
     with _lock:
         pdf = _compiler().compile(
             format="pdf",
-            sys_inputs={"data": data},
+            sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
             pdf_standards="a-3a",
-            timestamp=datetime.combine(document.issued_on, time(), UTC),
+            timestamp=datetime.combine(on, time(), UTC),
         )
     assert isinstance(pdf, bytes)
     return pdf
@@ -77,7 +82,7 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
     def money(minor: int) -> str:
         return words.money(Money(minor, document.currency))
 
-    credit = document.is_credit_note
+    credit, transfer = document.is_credit_note, transfer_details(document, words)
     facts = [
         [_("Credit note number") if credit else _("Invoice number"), document.number],
         [_("Credit note date") if credit else _("Invoice date"), words.day(document.issued_on)],
@@ -103,9 +108,9 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
         "heading": _("Credit note") if credit else _("Invoice"),
         "brand": seller.get("brand") or seller.get("legal_name") or "",
         "seller_label": _("From"),
-        "seller": _party(seller.get("legal_name"), seller, seller.get("vat_number"), words),
+        "seller": party(seller.get("legal_name"), seller, seller.get("vat_number"), words),
         "buyer_label": _("To"),
-        "buyer": _party(
+        "buyer": party(
             buyer.get("company_name"),
             buyer,
             buyer.get("vat_number"),
@@ -145,10 +150,10 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
         "note": _note(document, words),
         "payment": payment_words(document, words),
         "is_settled": credit or document.status in {"paid", "credited", "written_off"},
-        "bank": _bank(document, words),
-        "qr": _payment_code(document),
+        "bank": transfer.rows if transfer else (),
+        "qr": transfer.code if transfer else "",
         "qr_words": _("Payment code for your banking app"),
-        "footer": _footer(document, words),
+        "footer": footer(document.seller, words),
         "page": _("Page %(page)s of %(pages)s", page="{page}", pages="{pages}"),
     }
 
@@ -161,16 +166,17 @@ def _note(document: InvoiceDocument, words: Language) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _party(
+def party(
     name: str | None,
-    party: Any,
+    address: Any,
     vat_number: str | None,
     words: Language,
     *,
     contact: str | None = None,
 ) -> dict[str, Any]:
+    """A name with its postal lines and its VAT number."""
     _ = words.gettext
-    lines = address_lines(party, words)
+    lines = address_lines(address, words)
     if contact:  # invoices from before there was one have none
         lines.insert(0, _("For the attention of %(name)s", name=contact))
     if vat_number:
@@ -178,64 +184,14 @@ def _party(
     return {"name": name or "", "lines": lines}
 
 
-def _bank(document: InvoiceDocument, words: Language) -> list[list[str]]:
-    """Where to transfer to, for who pays by bank transfer and has not yet."""
-    _ = words.gettext
-    if document.status != "open" or document.payment_terms != "bank_transfer":
-        return []
-    seller = document.seller
-    rows = [
-        [_("Account holder"), seller.get("legal_name") or ""],
-        ["IBAN", _iban(seller.get("iban") or "")],
-        ["BIC", seller.get("bic") or ""],
-        [_("Bank"), seller.get("bank_name") or ""],
-        [_("Reference"), document.payment_reference or document.number],
-    ]
-    return [row for row in rows if row[1]]
-
-
-def _iban(iban: str) -> str:
-    compact = iban.replace(" ", "")
-    return " ".join(compact[place : place + 4] for place in range(0, len(compact), 4))
-
-
-def _payment_code(document: InvoiceDocument) -> str:
-    """The EPC code (SVG) for an open transfer in euro, empty otherwise."""
-    seller = document.seller
-    if not (
-        document.status == "open"
-        and document.payment_terms == "bank_transfer"
-        and document.currency == "EUR"
-        and document.open_minor > 0
-        and seller.get("iban")
-    ):
-        return ""
-    from segno import helpers
-
-    try:
-        code = helpers.make_epc_qr(
-            name=(seller.get("legal_name") or "")[:70],
-            iban=(seller.get("iban") or "").replace(" ", ""),
-            bic=(seller.get("bic") or "").replace(" ", "") or None,
-            amount=major(document.money(document.open_minor)),
-            text=document.payment_reference or document.number,
-        )
-    except ValueError:
-        return ""  # an IBAN or amount that the code cannot carry: the transfer works without it
-    out = BytesIO()
-    code.save(out, kind="svg", border=0, xmldecl=False)
-    return out.getvalue().decode("utf-8")
-
-
-def _footer(document: InvoiceDocument, words: Language) -> list[str]:
+def footer(seller: Mapping[str, str], words: Language) -> list[str]:
     """The seller's legal line and how to reach it."""
     _ = words.gettext
-    seller = document.seller
     legal = [seller.get("legal_name"), *address_lines(seller, words)]
     numbers = [
         _("VAT number %(number)s", number=seller["vat_number"]) if seller.get("vat_number") else "",
         seller.get("company_register"),
-        f"IBAN {_iban(seller['iban'])}" if seller.get("iban") else "",
+        f"IBAN {format_iban(seller['iban'])}" if seller.get("iban") else "",
         f"BIC {seller['bic']}" if seller.get("bic") else "",
     ]
     reach = [seller.get("email"), seller.get("phone")]

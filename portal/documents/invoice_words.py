@@ -18,6 +18,7 @@ __all__ = [
     "payment_words",
     "supply_words",
     "tax_note",
+    "treatment_note",
 ]
 
 NOT_COLLECTED = PaidWith("not_collected")
@@ -33,6 +34,7 @@ def formula(line: InvoiceDocumentLine, currency: str, words: Language) -> str:
         days_left=line.days_left,
         days=line.days,
         discount_basis_points=line.discount_basis_points,
+        discount=Money(line.discount_minor, currency),
     )
 
 
@@ -44,9 +46,14 @@ def supply_words(document: InvoiceDocument, words: Language) -> str:
 
 
 def tax_note(document: InvoiceDocument, words: Language) -> str:
-    """The words the law asks for with this VAT treatment (I4); empty at home."""
+    """The words the law asks for with the document's VAT treatment (I4); empty at home."""
+    return treatment_note(document.treatment, words)
+
+
+def treatment_note(treatment: str, words: Language) -> str:
+    """The words the law asks for with a VAT treatment (I4); empty at home."""
     _ = words.gettext
-    match document.treatment:
+    match treatment:
         case TaxTreatment.REVERSE_CHARGE:
             return _(
                 "Reverse charge: the customer owes the VAT, Article 196 of Directive 2006/112/EC."

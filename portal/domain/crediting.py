@@ -40,15 +40,20 @@ class Credited:
 class CreditPlan:
     """The credit note to be issued: the net by line and its totals; what becomes of the money.
 
-    `owed` was paid before and is the customer's now (M6). `completes`: nothing of the
-    invoice is left uncredited. `settles`: nothing is left to be paid.
+    `owed` was paid before and is the customer's now (M6). `left` of the invoice is not credited
+    then; `completes`: nothing is. `settles`: nothing is left to be paid.
     """
 
     nets: Mapping[int, Money]
     totals: Totals
     owed: Money
-    completes: bool
+    left: Money
     settles: bool
+
+    @property
+    def completes(self) -> bool:
+        """Whether nothing of the invoice is left uncredited."""
+        return self.left.is_zero
 
 
 def plan_credit(
@@ -104,7 +109,7 @@ def plan_credit(
         nets=nets,
         totals=Totals(net, groups, tax, gross),
         owed=owed_after - owed_before,
-        completes=after == whole,
+        left=whole - after,
         settles=whole <= paid + after,
     )
 

@@ -81,7 +81,7 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class SoldOnce:
-    """What a line of credits or of a service sells, by the catalogue's key.
+    """What a line of credits or of a service sells, by the catalogue's key; or free `text`.
 
     The number of credits is kept with it, so that it stays what was shown (Q2).
     """
@@ -89,11 +89,13 @@ class SoldOnce:
     pack: str | None = None
     credits: int = 0
     service: str | None = None
+    text: str | None = None
 
     @classmethod
     def read(cls, details: Mapping[str, Any] | None) -> SoldOnce | None:
         """From what `details` wrote; None for a line that keeps nothing of the kind."""
-        return cls(**details) if details and ("pack" in details or "service" in details) else None
+        known = ("pack", "service", "text")
+        return cls(**details) if details and any(key in details for key in known) else None
 
     def details(self) -> dict[str, Any]:
         """What is stored with the line."""
@@ -102,7 +104,10 @@ class SoldOnce:
 
 @dataclass(frozen=True, slots=True)
 class PinnedLine:
-    """What a quote pins of a line; its proration is of the day the order is placed (Q2)."""
+    """What a quote pins of a line; its proration is of the day the order is placed (Q2).
+
+    Its discount is a part of the amount, or an amount off the line, never of what renews.
+    """
 
     position: int
     kind: str
@@ -113,6 +118,7 @@ class PinnedLine:
     discount_basis_points: int = 0
     sold: Sold | None = None
     once: SoldOnce | None = None
+    discount_minor: int = 0
 
     @property
     def per_seat(self) -> bool:

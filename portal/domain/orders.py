@@ -8,10 +8,14 @@ __all__ = ["UNRESOLVED", "AttemptStatus", "OrderStatus", "next_attempt_status"]
 
 
 class OrderStatus(StrEnum):
-    """placed: the payment is being checked. paid: granted, being provisioned. done: provisioned."""
+    """placed: the payment is being checked. paid: granted, being provisioned. done: provisioned.
+
+    invoiced: a bank-transfer customer's, whose transfer is awaited (I3).
+    """
 
     PLACED = "placed"
     REQUIRES_ACTION = "requires_action"
+    INVOICED = "invoiced"
     FAILED = "failed"
     ABANDONED = "abandoned"
     PAID = "paid"

@@ -33,6 +33,19 @@ class Permission(StrEnum):
     MANAGE_MEMBERS = "manage_members"
 
 
+class StaffPermission(StrEnum):
+    """What a route of the desk asks for.
+
+    SERVE is the daily work for customers: an account executive's own, an operator's all of them.
+    What is taken back or given away (credit notes, credits of wallets) and the portal's own
+    operation are an operator's.
+    """
+
+    SERVE = "serve_customers"
+    CREDIT = "credit_customers"
+    OPERATE = "operate"
+
+
 _MEMBER = frozenset({Permission.SEE_LICENCES, Permission.SEE_WALLET})
 _BILLING_ADMIN = _MEMBER | {
     Permission.SEE_MONEY,
@@ -56,3 +69,19 @@ def is_allowed(role: str, status: str, permission: Permission) -> bool:
     if status != "active":
         return permission is Permission.SEE_LICENCES
     return permission in _GRANTED[Role(role)]
+
+
+_STAFF_GRANTED = {
+    StaffRole.ACCOUNT_EXECUTIVE: frozenset({StaffPermission.SERVE}),
+    StaffRole.OPERATOR: frozenset(StaffPermission),
+}
+
+
+def is_staff_allowed(role: str, permission: StaffPermission) -> bool:
+    """Whether one of the vendor's people has `permission`, for those customers whom the role serves."""
+    return permission in _STAFF_GRANTED[StaffRole(role)]
+
+
+def serves_everyone(role: str) -> bool:
+    """Whether a staff role serves all customers; else only those assigned to the person."""
+    return StaffRole(role) is StaffRole.OPERATOR

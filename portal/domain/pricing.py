@@ -14,7 +14,7 @@ from portal.domain.periods import Period
 from portal.domain.tax import TaxDecision, TaxParty, Totals, VatStatus, decide_tax, totals
 from portal.domain.vat_rates import standard_rate
 
-__all__ = ["PricedLine", "decide_vendor_tax", "document_totals", "price_line"]
+__all__ = ["FULL", "PricedLine", "decide_vendor_tax", "document_totals", "price_line"]
 
 FULL = 10_000  # basis points
 
@@ -23,8 +23,10 @@ FULL = 10_000  # basis points
 class PricedLine:
     """One line and its formula: quantity × unit × (days left ÷ days) × (1 − discount) = net.
 
-    `days_left` and `days` are None where the line is not prorated. One that is not `per_seat` is
-    for everyone: its quantity says nothing to a reader.
+    An amount (`discount_minor`) is taken off after that, as far as there is any. `days_left` and
+    `days` are None where the line is not prorated. One that is not `per_seat` is for everyone: its
+    quantity says nothing to a reader. `of_line` is the position of the line that a `coming` one
+    follows from (I3).
     """
 
     position: int
@@ -39,6 +41,13 @@ class PricedLine:
     period: Period | None
     net: Money
     per_seat: bool = True
+    discount_minor: int = 0
+    of_line: int | None = None
+
+    @property
+    def discount(self) -> Money:
+        """The amount that is taken off."""
+        return Money(self.discount_minor, self.net.currency)
 
     @property
     def covers(self) -> Period | None:
@@ -60,6 +69,8 @@ def price_line(
     period: Period | None = None,
     on: date | None = None,
     per_seat: bool = True,
+    discount_minor: int = 0,
+    of_line: int | None = None,
 ) -> PricedLine:
     """A line priced and rounded once (S2, I1); prorated from `on` where both dates are given.
 
@@ -74,9 +85,12 @@ def price_line(
         if days_left is not None and days is not None:
             fraction *= Fraction(days_left, days)
         net = share(net, fraction)
+    discount_minor = max(min(discount_minor, net.minor), 0)
+    if discount_minor:
+        net -= Money(discount_minor, net.currency)
     return PricedLine(
         position, kind, item_id, price_id, quantity, unit_price, discount_basis_points,
-        days_left, days, period, net, per_seat,
+        days_left, days, period, net, per_seat, discount_minor, of_line,
     )  # fmt: skip
 
 

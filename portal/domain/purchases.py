@@ -11,6 +11,7 @@ from datetime import date
 
 from portal.domain.catalogue import Catalogue, Charge, Package, Plan, Product, TrialPaidStart
 from portal.domain.errors import DomainError
+from portal.domain.money import Money
 from portal.domain.order_lines import (
     PinnedLine,
     Sold,
@@ -28,6 +29,7 @@ from portal.domain.trials import is_unpaid_trial
 from portal.domain.wishes import (
     AddOnChoice,
     Credits,
+    Free,
     NewAddOn,
     Seats,
     Service,
@@ -132,16 +134,19 @@ def plan_purchase(
     catalogue: Catalogue,
     payment_terms: str,
     on: date,
+    *,
+    by_staff: bool = False,
 ) -> Purchase:
     """The lines that fulfil the wishes, one after the other, at the prices C4 says.
 
+    `by_staff` are those of an account executive, who helps with what a customer cannot do alone.
     Rejected as `plan_seat_increase`. DomainError: `not_self_service` (`reason`), `item_unknown`,
     `not_offered`, `price_missing`, `not_an_upgrade` (it waits for the renewal), `add_on_present`,
     `already_subscribed`, `not_sold_in_coming_period`, `quantity_too_small`, `quantity_too_large`,
     `licences_in_use` (`minimum`; more people work with the trial).
     """
     present = tuple(states)
-    planner = _Planner(present, book, catalogue, payment_terms, on)
+    planner = _Planner(present, book, catalogue, None if by_staff else payment_terms, on)
     totals = {wish.item_id: wish.total for wish in wishes if isinstance(wish, Seats)}
     others = [wish for wish in wishes if not isinstance(wish, Seats)]
     if totals or not others:
@@ -158,6 +163,8 @@ def plan_purchase(
                 planner.credits(wish)
             case Service():
                 planner.service(wish)
+            case Free():
+                planner.free(wish)
     return Purchase(
         tuple(planner.lines),
         tuple(dict.fromkeys(planner.subscriptions)),
@@ -167,15 +174,21 @@ def plan_purchase(
     )
 
 
+_NEEDS_HELP = ("product_support", "plan_support", "add_on_support")
+
+
 class _Planner:
-    """Collects lines; each is planned on what the lines before it leave."""
+    """Collects lines; each is planned on what the lines before it leave.
+
+    Without `payment_terms` it plans for an account executive.
+    """
 
     def __init__(
         self,
         states: Sequence[SubscriptionState],
         book: PriceBook,
         catalogue: Catalogue,
-        payment_terms: str,
+        payment_terms: str | None,
         on: date,
     ) -> None:
         self.states = tuple(states)
@@ -191,9 +204,9 @@ class _Planner:
         for increase in increases:
             state = self._state(increase.subscription_id)
             item = increase.item
-            reason = may_change_seats(state, item, self.catalogue, self.payment_terms)
-            if reason is not None:
-                raise DomainError("not_self_service", reason=reason)
+            self._allow(
+                may_change_seats(state, item, self.catalogue, self.payment_terms or "automatic")
+            )
             assert item.unit_price is not None and item.price_id is not None
             sold = _sold_as_present(state, item)
             self._pin("seats", item.item_id, PriceOf(item.price_id, item.unit_price),
@@ -269,9 +282,7 @@ class _Planner:
             self.subscriptions.append(tried.subscription_id)
 
     def credits(self, wish: Credits) -> None:
-        pack = next(
-            (p for p in self.catalogue.offered_credit_packs if p.key == wish.pack), None
-        )  # fmt: skip
+        pack = next((p for p in self.catalogue.offered_credit_packs if p.key == wish.pack), None)
         once = SoldOnce(pack=wish.pack, credits=pack.credits if pack is not None else 0)
         self._pin_once("credits", self.book.packs.get(wish.pack), once, offered=pack is not None)
         self.wallet = True
@@ -282,6 +293,13 @@ class _Planner:
                        SoldOnce(service=wish.package), offered=wish.package in sold)  # fmt: skip
         self.services.append(wish.package)
 
+    def free(self, wish: Free) -> None:
+        if self.payment_terms is not None:
+            raise DomainError("not_offered")
+        place, unit = len(self.lines) + 1, Money(wish.unit_minor, self.book.currency)
+        once, quantity = SoldOnce(text=wish.text), _bounded(wish.quantity)
+        self.lines.append(PinnedLine(place, "free", None, None, quantity, unit, once=once))
+
     def _pin_once(self, kind: str, price: PriceOf | None, once: SoldOnce, *, offered: bool) -> None:
         if self.payment_terms == "bank_transfer":
             raise DomainError("not_self_service", reason="bank_transfer")
@@ -289,11 +307,8 @@ class _Planner:
             raise DomainError("not_offered")
         if price is None:
             raise DomainError("price_missing", item_id=None, interval=None)
-        self.lines.append(
-            PinnedLine(
-                len(self.lines) + 1, kind, None, price.price_id, 1, price.unit, once=once
-            )
-        )  # fmt: skip
+        place = len(self.lines) + 1
+        self.lines.append(PinnedLine(place, kind, None, price.price_id, 1, price.unit, once=once))
 
     def _chosen(
         self, product_key: str, choice: AddOnChoice, interval: Interval, subscription_id: int | None
@@ -326,10 +341,13 @@ class _Planner:
             p.key for p in self.catalogue.product(product_key).plans
         }:
             raise DomainError("not_offered")
-        reason = why_not_alone(
-            state, product_key, self.catalogue, self.payment_terms, plan=plan, add_on=add_on
+        terms = self.payment_terms or "automatic"
+        self._allow(
+            why_not_alone(state, product_key, self.catalogue, terms, plan=plan, add_on=add_on)
         )
-        if reason is not None:
+
+    def _allow(self, reason: str | None) -> None:
+        if reason is not None and not (self.payment_terms is None and reason in _NEEDS_HELP):
             raise DomainError("not_self_service", reason=reason)
 
     def _state(self, subscription_id: int) -> SubscriptionState:

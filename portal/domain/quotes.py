@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -13,31 +13,37 @@ from portal.domain.money import Money
 from portal.domain.order_lines import (
     SUBSCRIPTION_KINDS,
     PinnedLine,
+    new_id,
     require_fit,
     state_of,
     with_line,
 )
 from portal.domain.periods import Interval
 from portal.domain.pricing import PricedLine, document_totals, price_line
-from portal.domain.renewals import plan_next_period
+from portal.domain.renewals import NextPeriod, plan_next_period
 from portal.domain.subscriptions import SubscriptionState
 from portal.domain.tax import TaxDecision, Totals
 
 __all__ = [
-    "PinnedLine", "PricedQuote", "QuoteStatus", "RenewalOutlook", "last_valid_day",
+    "REMINDER_DAYS", "PinnedLine", "PricedQuote", "QuoteStatus", "RenewalOutlook",
+    "is_reminder_due", "last_valid_day",
     "price_quote", "require_open", "subject_of_product", "subject_of_service",
     "subject_of_subscription", "subject_of_wallet", "terms_key",
 ]  # fmt: skip
 
 
 class QuoteStatus(StrEnum):
-    """accepted: an order was placed from it, or a bank-transfer customer said yes."""
+    """accepted: an order was placed from it, or a bank-transfer customer said yes.
+
+    withdrawn: the account executive who prepared it took it back.
+    """
 
     OPEN = "open"
     ACCEPTED = "accepted"
     DECLINED = "declined"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,16 @@ class PricedQuote:
     tax: TaxDecision
     totals: Totals
     outlook: tuple[RenewalOutlook, ...]
+
+
+REMINDER_DAYS = 3
+"""A quote that is still open is spoken of so many days before its last one."""
+
+
+def is_reminder_due(created_on: date, valid_until: date, today: date) -> bool:
+    """Whether to remind of an open quote: in its last days, unless it was only just made."""
+    last = (valid_until - today).days
+    return 0 <= last <= REMINDER_DAYS and (valid_until - created_on).days > REMINDER_DAYS
 
 
 def last_valid_day(created_on: date, validity_days: int) -> date:
@@ -116,11 +132,14 @@ def price_quote(
     tax: TaxDecision,
     currency: str,
     on: date,
+    ahead: Mapping[int, date] | None = None,
 ) -> PricedQuote:
     """Price the pinned lines as of `on` (Q2); each line prorates on its subscription's period (S2).
 
     A start is not prorated: its first period is a whole one from `on`, or from the end of its trial
-    (C5). What is sold once is neither. DomainError as `state_of`,
+    (C5). What is sold once is neither. `ahead` are the first days of the periods that were invoiced
+    ahead, by subscription: what a line adds to such a period is billed as well, by a line of the
+    kind `coming` after the others (I3). DomainError as `state_of`,
     `require_fit` and `with_line` where a line does not fit its subscription (any more), and `not_an_upgrade` where a
     switch would pay money back (C1).
     """
@@ -139,8 +158,17 @@ def price_quote(
         else:
             priced.append(_price(line, None, on))
     _refuse_negative_switch(priced)
+    invoiced = {
+        key for key, first in (ahead or {}).items()
+        if key in before and key in touched and _begins_next(after[key], first)
+    }  # fmt: skip
+    for key in sorted(invoiced):
+        priced += _coming(before[key], after[key], lines, len(priced))
     totals = document_totals((line.net for line in priced), tax.rate, currency)
-    outlook = (_outlook(before.get(key), after[key], tax, currency) for key in touched)
+    outlook = (
+        _outlook(before.get(key), after[key], tax, currency, ahead=key in invoiced)
+        for key in touched
+    )
     return PricedQuote(tuple(priced), tax, totals, tuple(o for o in outlook if o is not None))
 
 
@@ -156,7 +184,45 @@ def _price(line: PinnedLine, state: SubscriptionState | None, on: date) -> Price
         period=state.period if state is not None else None,
         on=None if line.kind == "start" or state is None else state.paid_from(on),
         per_seat=line.per_seat,
+        discount_minor=line.discount_minor,
     )
+
+
+def _begins_next(state: SubscriptionState, first: date) -> bool:
+    """Whether the period that begins on `first` is the one that follows the present one."""
+    return state.is_running and state.period is not None and state.period.end == first
+
+
+def _coming(
+    before: SubscriptionState, after: SubscriptionState, lines: Sequence[PinnedLine], so_far: int
+) -> Iterator[PricedLine]:
+    """What the lines add to the coming period, which was invoiced without them: whole, and undiscounted."""
+    was, will = plan_next_period(before), plan_next_period(after)
+    if was.ends or will.ends:
+        return
+    invoiced = {line.item_id: line for line in was.lines}
+    for line in will.lines:
+        old = invoiced.get(line.item_id)
+        more = [(line.quantity, line.unit_price, line.price_id)]
+        if old is not None and old.unit_price == line.unit_price:
+            more = [(line.quantity - old.quantity, line.unit_price, line.price_id)]
+        elif old is not None:
+            more.insert(0, (old.quantity, -old.unit_price, old.price_id))
+        for quantity, unit, price_id in more:
+            if quantity > 0:
+                so_far += 1
+                yield price_line(
+                    position=so_far, kind="coming", quantity=quantity, unit_price=unit,
+                    item_id=line.item_id if (line.item_id or 0) > 0 else None, price_id=price_id,
+                    period=will.after.period, per_seat=line.per_seat,
+                    of_line=_line_about(lines, line.item_id),
+                )  # fmt: skip
+
+
+def _line_about(lines: Sequence[PinnedLine], item_id: int | None) -> int | None:
+    """The position of the last line about an item: what it is by then."""
+    about = [x.position for x in lines if item_id in (x.item_id, new_id(x))]
+    return about[-1] if about else None
 
 
 def _refuse_negative_switch(lines: Iterable[PricedLine]) -> None:
@@ -169,22 +235,37 @@ def _refuse_negative_switch(lines: Iterable[PricedLine]) -> None:
 
 
 def _outlook(
-    state: SubscriptionState | None, bought: SubscriptionState, tax: TaxDecision, currency: str
+    state: SubscriptionState | None,
+    bought: SubscriptionState,
+    tax: TaxDecision,
+    currency: str,
+    *,
+    ahead: bool,
 ) -> RenewalOutlook | None:
-    """The renewal without and with the quote, everything that waits for it included (C2)."""
+    """The renewal without and with the quote, everything that waits for it included (C2).
+
+    Where the next one was invoiced `ahead`, the quote bills what it adds, and the one after counts.
+    """
     if not bought.is_running or bought.term is None:
         return None
-    after = plan_next_period(bought)
+    after = _renewal(bought, ahead=ahead)
     if after.ends or after.after.interval is None:
         return None
     present = state is not None and state.is_running
-    before = plan_next_period(state).net(currency) if state and present else Money.zero(currency)
+    before = Money.zero(currency)
+    if state is not None and present:
+        before = _renewal(state, ahead=ahead).net(currency)
     begins_on = bought.period.start if bought.period is not None and not present else None
     totals = document_totals((line.net for line in after.lines), tax.rate, currency)
     return RenewalOutlook(
         bought.subscription_id, after.on, after.after.interval, before, totals.net, totals.gross,
         bought.product_key, begins_on, state is not None and not present,
     )  # fmt: skip
+
+
+def _renewal(state: SubscriptionState, *, ahead: bool) -> NextPeriod:
+    following = plan_next_period(state)
+    return plan_next_period(following.after) if ahead and not following.ends else following
 
 
 def terms_key(priced: PricedQuote) -> str:

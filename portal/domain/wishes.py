@@ -1,4 +1,4 @@
-"""What a customer can wish in a cart: seats, a switch, an add-on, a start, credits, a service."""
+"""What can be wished in a cart: seats, a switch, an add-on, a start, credits, a service, and free words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from portal.domain.periods import Interval
 
 __all__ = [
-    "AddOnChoice", "Credits", "NewAddOn", "Seats", "Service", "Start", "Switch", "Wish",
+    "AddOnChoice", "Credits", "Free", "NewAddOn", "Seats", "Service", "Start", "Switch", "Wish",
     "wish_from_row", "wish_to_row",
 ]  # fmt: skip
 
@@ -75,7 +75,19 @@ class Service:
     package: str
 
 
-Wish = Seats | Switch | NewAddOn | Start | Credits | Service
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Something of no catalogue, in an account executive's own words and at a price of theirs."""
+
+    text: str
+    unit_minor: int
+    quantity: int = 1
+
+
+Wish = Seats | Switch | NewAddOn | Start | Credits | Service | Free
+
+
+_KEY = 120  # of a line of a cart: what tells two of one kind apart
 
 
 def wish_to_row(wish: Wish) -> dict[str, Any]:
@@ -98,6 +110,9 @@ def wish_to_row(wish: Wish) -> dict[str, Any]:
             return {"kind": "credits", "quantity": 1, "subject_key": pack}
         case Service(package):
             return {"kind": "service", "quantity": 1, "subject_key": package}
+        case Free(text, unit_minor, quantity):
+            return {"kind": "free", "quantity": quantity, "subject_key": text[:_KEY],
+                    "details": {"text": text, "unit_minor": unit_minor}}  # fmt: skip
 
 
 def wish_from_row(
@@ -123,4 +138,6 @@ def wish_from_row(
         return Credits(subject_key)
     if kind == "service":
         return Service(subject_key)
+    if kind == "free" and facts:
+        return Free(facts["text"], facts["unit_minor"], quantity)
     return None

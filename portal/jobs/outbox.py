@@ -23,6 +23,7 @@ from portal.documents.invoice_pdf import invoice_filename, render_invoice
 from portal.jobs.queue import Claim, claim_due, fail, finish
 from portal.mail.billing_messages import RenewalInvoice
 from portal.mail.messages import BadPayload, MailMessage, Receipt, SignInLinkMail, read_message
+from portal.mail.quote_messages import OrderInvoice
 from portal.mail.refund_messages import CreditNoteIssued
 from portal.mail.rendering import message_id_of, render_mail
 from portal.mail.smtp import MailRefused
@@ -152,7 +153,7 @@ def _attachments(parts: Parts, message: MailMessage, row: _Row) -> tuple[Attachm
     if isinstance(message, CreditNoteIssued):
         return _credit_note(parts, message, row)
     if (
-        not isinstance(message, Receipt | RenewalInvoice | TopUpDone)
+        not isinstance(message, Receipt | RenewalInvoice | TopUpDone | OrderInvoice)
         or not message.invoice_id
         or row.account_id is None
     ):

@@ -133,6 +133,7 @@ def _tell_desk(session: Session, row: object, error: str, now: datetime) -> None
         details={"id": row.id, "what": what, "error": error[:200]},
         now=now,
         account_id=account_id,
+        again=True,
     )
     session.flush()
 

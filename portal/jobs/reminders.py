@@ -1,4 +1,4 @@
-"""The jobs that remind admins: who is about to lose access (S6), a card that will have expired."""
+"""The jobs that remind: who is about to lose access (S6), a card that will have expired, a quote."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from portal.jobs.registry import register
 from portal.parts import Parts
 from portal.services.access_notices import remind_of_losses
 from portal.services.card_expiry_notices import remind_of_expiring_cards
+from portal.services.quote_reminders import remind_of_expiring_quotes
 
-__all__ = ["remind_of_access", "remind_of_cards"]
+__all__ = ["remind_of_access", "remind_of_cards", "remind_of_quotes"]
 
 _BATCH = 500
 
@@ -39,3 +40,14 @@ def remind_of_cards(parts: Parts, payload: Mapping[str, Any], now: datetime) -> 
             after = remind_of_expiring_cards(session, now=now, after=after, limit=_BATCH)
         if after is None:
             return
+
+
+@register("quote_reminders", every=timedelta(hours=1))
+def remind_of_quotes(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Write the mails of open quotes that end in three days; one commit a batch."""
+    after: tuple[date, int] | None = (date.min, 0)
+    while after is not None:
+        with transaction() as session:
+            after = remind_of_expiring_quotes(
+                session, catalogue=parts.catalogue, now=now, after=after, limit=_BATCH
+            )

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.db import reading, transaction
 from portal.jobs import collection as collection
+from portal.jobs import desk_digest as desk_digest
 from portal.jobs import dunning as dunning
 from portal.jobs import ending as ending
 from portal.jobs import housekeeping as housekeeping

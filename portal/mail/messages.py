@@ -28,6 +28,7 @@ from portal.mail.dunning_messages import (
     OwedSuspended,
     why_unpaid,
 )
+from portal.mail.executive_messages import CustomerAssigned, ExecutiveChanged
 from portal.mail.member_messages import ConsentAnswered, ConsentRequested, MembershipChanged
 from portal.mail.message import BadPayload, MailMessage
 from portal.mail.payment_method_messages import (
@@ -35,13 +36,28 @@ from portal.mail.payment_method_messages import (
     PaymentMethodLost,
     PaymentMethodMissing,
 )
+from portal.mail.quote_messages import (
+    OrderInvoice,
+    OrderLapsed,
+    QuoteAnswered,
+    QuoteExpiring,
+    QuotePrepared,
+)
 from portal.mail.refund_messages import CreditNoteIssued, RefundFailed, RefundMade
+from portal.mail.request_messages import (
+    DeskDigest,
+    DeskRequestMessage,
+    DeskRequestStep,
+    RequestAnswered,
+    RequestStepMail,
+)
 from portal.mail.support_messages import (
     ServiceAnswered,
     ServiceAsked,
     SupportAnswered,
     SupportAsked,
 )
+from portal.mail.transfer_messages import BalancePaidBack, TransferBooked, TransferReceived
 from portal.mail.trial_messages import TrialEnding, TrialExtended, TrialOver
 from portal.mail.wallet_messages import LowBalance, TopUpDone, TopUpFailed
 from portal.wording import formula_words, method_words
@@ -79,6 +95,7 @@ class ReceiptLine:
     days_left: int | None = None
     days: int | None = None
     discount_basis_points: int = 0
+    discount_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +142,7 @@ class Receipt(MailMessage):
             days_left=line.days_left,
             days=line.days,
             discount_basis_points=line.discount_basis_points,
+            discount=Money(line.discount_minor, self.currency),
         )
 
     def paid_with(self, words: Language) -> str:
@@ -268,11 +286,15 @@ _CLASSES: tuple[type[MailMessage], ...] = (
     AccessLoss, RenewalInvoice, VatNumberInvalid,
     OwedFailed, OwedAuthentication, OwedLastWarning, OwedSuspended, OwedRecovered, OwedEnded,
     CreditNoteIssued, RefundMade, RefundFailed,
+    QuotePrepared, QuoteExpiring, QuoteAnswered, OrderInvoice, OrderLapsed,
+    TransferReceived, TransferBooked, BalancePaidBack,
     CardExpiring, PaymentMethodLost, PaymentMethodMissing,
     LowBalance, TopUpDone, TopUpFailed,
     ConsentRequested, ConsentAnswered, MembershipChanged,
     TrialEnding, TrialOver, TrialExtended,
+    ExecutiveChanged, CustomerAssigned,
     SupportAsked, SupportAnswered, ServiceAsked, ServiceAnswered,
+    RequestStepMail, RequestAnswered, DeskRequestStep, DeskRequestMessage, DeskDigest,
 )  # fmt: skip
 
 TOPICS: Mapping[str, type[MailMessage]] = {cls.topic: cls for cls in _CLASSES}
@@ -303,6 +325,7 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         "wallet_buy_url": f"{public_url}/wallet/buy",
         "auto_top_up_url": f"{public_url}/wallet/auto-top-up",
         "support_url": f"{public_url}/support",
+        "desk_url": f"{public_url}/desk",
     }
     if "product_key" in payload:
         links["subscribe_url"] = f"{public_url}/subscribe/{payload['product_key']}"
@@ -311,6 +334,16 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
     if "change_id" in payload:
         links["people_url"] = f"{public_url}/changes/{payload['change_id']}/people"
         links["undo_url"] = f"{public_url}/licences#change-{payload['change_id']}"
+    if "account_id" in payload:
+        links["desk_account_url"] = f"{public_url}/desk/accounts/{payload['account_id']}"
+        links["desk_payments_url"] = f"{public_url}/desk/accounts/{payload['account_id']}/payments"
+    if "quote_id" in payload:
+        links["quote_url"] = f"{public_url}/quotes/{payload['quote_id']}"
+    if "desk_quote_id" in payload:
+        links["desk_quote_url"] = (
+            f"{public_url}/desk/accounts/{payload['desk_account_id']}"
+            f"/quotes/{payload['desk_quote_id']}"
+        )
     if "order_id" in payload:
         links["order_url"] = f"{public_url}/orders/{payload['order_id']}"
     if "invoice_number" in payload:
@@ -323,6 +356,13 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         links["support_message_url"] = (
             f"{public_url}/support/messages/{payload['support_message_id']}"
         )
+    if "change_request_id" in payload:
+        number = payload["change_request_id"]
+        links["request_url"] = f"{public_url}/requests/{number}"
+        if "desk_account_id" in payload:
+            links["desk_request_url"] = (
+                f"{public_url}/desk/accounts/{payload['desk_account_id']}/requests/{number}"
+            )
     if "package_key" in payload:
         links["package_url"] = f"{public_url}/support/packages/{payload['package_key']}"
     if "account_name" in payload:

@@ -1,14 +1,16 @@
 """The tables, one module an area, in the words of the field (docs/design.md, Words)."""
 
+from portal.models.account_words import AccountWord
 from portal.models.accounts import (
     Account,
     AccountBalance,
+    AccountNote,
     AuditEvent,
-    ChangeRequest,
-    RequestMessage,
 )
+from portal.models.banking import BankEntry, BankStatement
 from portal.models.buying import (
     LIVE_ORDER,
+    OPEN_QUOTE,
     Cart,
     CartLine,
     Checkout,
@@ -33,6 +35,7 @@ from portal.models.payments import (
     Refund,
 )
 from portal.models.people import Consent, Member, Person, SignInLink, SignInSession, StaffMember
+from portal.models.requests import ChangeRequest, RequestMessage, RequestStep
 from portal.models.subscriptions import (
     UNPAID_TRIAL,
     WAITING_CHANGE,
@@ -46,15 +49,16 @@ from portal.models.subscriptions import (
     Term,
 )
 from portal.models.support import ServiceRequest, SupportMessage, SupportReply
-from portal.models.wallet import CreditEntry, TopUp, Wallet
+from portal.models.wallet import CreditEntry, CreditGrant, TopUp, Wallet
 
 __all__ = [
-    "LIVE_ORDER", "UNPAID_TRIAL", "WAITING_CHANGE", "Account", "AccountBalance", "AddOn", "Assignment", "AuditEvent", "BillingPeriod", "Cart",
-    "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditNote", "DemoMail",
+    "LIVE_ORDER", "OPEN_QUOTE", "UNPAID_TRIAL", "WAITING_CHANGE", "Account", "AccountBalance", "AccountNote", "AccountWord", "AddOn", "Assignment", "AuditEvent", "BankEntry", "BankStatement", "BillingPeriod", "Cart",
+    "CartLine", "ChangeRequest", "Checkout", "Consent", "CreditEntry", "CreditGrant", "CreditNote", "DemoMail",
     "DemoObject", "DemoReplay", "DeskTask", "DunningCase", "Entitlement", "GatewayEvent", "Invoice",
     "InvoiceLine", "Job", "Member", "MethodSetup", "NumberSeries", "Order", "OrderLine",
     "OutboxMessage", "Payment", "PaymentAttempt", "PaymentDispute", "PaymentMethod", "Person",
     "Plan", "Price", "Product", "Quote", "QuoteLine", "QuoteSubject", "Refund", "RequestMessage",
-    "ScheduledChange", "SeatEntry", "ServiceRequest", "SignInLink", "SignInSession", "StaffMember",
-    "Subscription", "SubscriptionItem", "SupportMessage", "SupportReply", "Term", "TopUp", "Wallet",
+    "RequestStep", "ScheduledChange", "SeatEntry", "ServiceRequest", "SignInLink", "SignInSession",
+    "StaffMember", "Subscription", "SubscriptionItem", "SupportMessage", "SupportReply", "Term",
+    "TopUp", "Wallet",
 ]  # fmt: skip

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import db
@@ -37,7 +36,9 @@ class Account(db.Model):
     time_zone: Mapped[Code]
     currency: Mapped[Currency]
     payment_terms: Mapped[Code]
-    account_executive_id: Mapped[int | None] = reference("staff_member.id", nullable=True)
+    account_executive_id: Mapped[int | None] = reference(
+        "staff_member.id", index=False, nullable=True
+    )
     company_name: Mapped[Name]
     address_line1: Mapped[Name]
     address_line2: Mapped[Name] = mapped_column(default="")
@@ -57,7 +58,9 @@ class Account(db.Model):
     __table_args__ = (
         one_of("payment_terms", "automatic", "bank_transfer"),
         one_of("vat_status", "none", "valid", "invalid", "unchecked"),
-        Index("ix_account_name", "name"),
+        # The desk turns the pages of all accounts, and of one account executive's.
+        Index("ix_account_name", "name", "id"),
+        Index("ix_account_account_executive_id_name", "account_executive_id", "name", "id"),
     )
 
 
@@ -98,6 +101,23 @@ class AccountBalance(db.Model):
 append_only(AccountBalance.__table__)
 
 
+class AccountNote(db.Model):
+    """What the vendor's people write down about a customer, for themselves: who and when with it.
+
+    One that is taken away is kept, and shown to nobody.
+    """
+
+    __tablename__ = "account_note"
+    id: Mapped[Id]
+    account_id: Mapped[int] = reference("account.id", index=False)
+    at: Mapped[Instant]
+    author_id: Mapped[int] = reference("person.id", index=False)
+    text: Mapped[LongText]
+    removed_at: Mapped[OptionalInstant]
+    removed_by_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
+    __table_args__ = (Index("ix_account_note_account_id_id", "account_id", "id"),)
+
+
 class AuditEvent(db.Model):
     """Who did what, when, with old and new values. Append-only."""
 
@@ -119,60 +139,3 @@ class AuditEvent(db.Model):
 
 
 append_only(AuditEvent.__table__)
-
-
-class ChangeRequest(db.Model):
-    """What a bank-transfer customer asks of the account executive; `sent_on` counts for S4."""
-
-    __tablename__ = "change_request"
-    id: Mapped[Id]
-    account_id: Mapped[int] = reference("account.id")
-    kind: Mapped[Code]
-    item_id: Mapped[int | None] = reference("subscription_item.id", index=False, nullable=True)
-    quantity: Mapped[int | None]
-    details: Mapped[LongText]
-    purchase_order: Mapped[Name] = mapped_column(default="")
-    status: Mapped[Code]
-    sent_at: Mapped[Instant]
-    sent_on: Mapped[date]
-    sent_by_id: Mapped[int] = reference("person.id", index=False)
-    handled_by_id: Mapped[int | None] = reference("staff_member.id", index=False, nullable=True)
-    quote_id: Mapped[int | None] = reference("quote.id", index=False, nullable=True)
-    invoice_id: Mapped[int | None] = reference("invoice.id", index=False, nullable=True)
-    version: Mapped[int] = mapped_column(default=1)
-    closed_at: Mapped[OptionalInstant]
-    __table_args__ = (
-        one_of("kind", "more_seats", "fewer_seats", "plan", "period", "other"),
-        one_of(
-            "status",
-            "sent",
-            "preparing",
-            "invoiced",
-            "paid",
-            "done",
-            "confirmed",
-            "declined",
-            "withdrawn",
-        ),
-        Index(
-            "ix_change_request_open",
-            "sent_at",
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
-        ),
-    )
-
-
-class RequestMessage(db.Model):
-    """One message of a change request, either way. Append-only."""
-
-    __tablename__ = "request_message"
-    id: Mapped[Id]
-    request_id: Mapped[int] = reference("change_request.id")
-    at: Mapped[Instant]
-    author_id: Mapped[int] = reference("person.id", index=False)
-    from_staff: Mapped[bool]
-    text: Mapped[LongText]
-
-
-append_only(RequestMessage.__table__)

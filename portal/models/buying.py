@@ -32,7 +32,10 @@ LINE_KINDS = (
     "service",
     "free",
     "start",
+    "coming",
 )
+"""free: an account executive's own words and price. coming: what an order adds to a period that was
+invoiced ahead already (I3)."""
 
 
 class Cart(db.Model):
@@ -59,7 +62,10 @@ class Cart(db.Model):
 
 
 class CartLine(db.Model):
-    """One wish of a cart; for seats `quantity` is the new total of the item, never the difference."""
+    """One wish of a cart; for seats `quantity` is the new total of the item, never the difference.
+
+    A discount stands in the cart of an account executive alone, who prepares a quote in it.
+    """
 
     __tablename__ = "cart_line"
     id: Mapped[Id]
@@ -68,6 +74,8 @@ class CartLine(db.Model):
     item_id: Mapped[int | None] = reference("subscription_item.id", index=False, nullable=True)
     subject_key: Mapped[str] = mapped_column(String(120), default="")
     quantity: Mapped[int]
+    discount_basis_points: Mapped[int] = mapped_column(default=0)
+    discount_minor: Mapped[Minor] = mapped_column(default=0)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     __table_args__ = (
         one_of("kind", *LINE_KINDS),
@@ -80,6 +88,12 @@ class CartLine(db.Model):
             unique=True,
         ),
     )
+
+
+_OPEN = "status = 'open'"
+
+# Written out, not bound: so both databases see that the partial index of open quotes holds it.
+OPEN_QUOTE = text(f"quote.{_OPEN}")
 
 
 class Quote(db.Model):
@@ -106,8 +120,16 @@ class Quote(db.Model):
     superseded_by_id: Mapped[int | None] = reference("quote.id", index=False, nullable=True)
     version: Mapped[int] = mapped_column(default=1)
     __table_args__ = (
-        one_of("status", "open", "accepted", "declined", "expired", "superseded"),
+        one_of("status", "open", "accepted", "declined", "expired", "superseded", "withdrawn"),
         one_of("source", "cart", "staff"),
+        # What expires, and what is reminded of before.
+        Index(
+            "ix_quote_open",
+            "valid_until",
+            "id",
+            sqlite_where=text(_OPEN),
+            postgresql_where=text(_OPEN),
+        ),
     )
 
 
@@ -124,12 +146,14 @@ class QuoteLine(db.Model):
     quantity: Mapped[int]
     unit_minor: Mapped[Minor]
     discount_basis_points: Mapped[int] = mapped_column(default=0)
+    discount_minor: Mapped[Minor] = mapped_column(default=0)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     __table_args__ = (
         UniqueConstraint("quote_id", "position"),
         one_of("kind", *LINE_KINDS),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("discount_basis_points BETWEEN 0 AND 10000", name="discount"),
+        CheckConstraint("discount_minor >= 0", name="discount_minor"),
     )
 
 
@@ -179,7 +203,8 @@ LIVE_ORDER = text(f"customer_order.{_NOT_ENDED}")
 class Order(db.Model):
     """A placed quote. At most one that has not failed per quote, so one checkout has one effect (Q4).
 
-    placed → requires_action | processing | failed | abandoned; paid (granted) → done.
+    placed → requires_action | processing | failed | abandoned; paid (granted) → done. That of a
+    bank-transfer customer is invoiced first, and granted once the transfer is booked (Q3).
     """
 
     __tablename__ = "customer_order"
@@ -203,7 +228,16 @@ class Order(db.Model):
     failure: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     version: Mapped[int] = mapped_column(default=1)
     __table_args__ = (
-        one_of("status", "placed", "requires_action", "failed", "abandoned", "paid", "done"),
+        one_of(
+            "status", "placed", "requires_action", "invoiced", "failed", "abandoned", "paid", "done"
+        ),
+        # What waits for a transfer: it lapses at a renewal.
+        Index(
+            "ix_customer_order_invoiced",
+            "account_id",
+            sqlite_where=text("status = 'invoiced'"),
+            postgresql_where=text("status = 'invoiced'"),
+        ),
         Index(
             "uq_customer_order_quote",
             "quote_id",
@@ -227,6 +261,7 @@ class OrderLine(db.Model):
     quantity: Mapped[int]
     unit_minor: Mapped[Minor]
     discount_basis_points: Mapped[int]
+    discount_minor: Mapped[Minor] = mapped_column(default=0)
     days_left: Mapped[int | None]
     days: Mapped[int | None]
     period_starts_on: Mapped[date | None]

@@ -84,6 +84,22 @@ class Invoice(db.Model):
             sqlite_where=text("status = 'open'"),
             postgresql_where=text("status = 'open'"),
         ),
+        # A transfer names its invoice, and no other.
+        Index(
+            "uq_invoice_payment_reference",
+            "payment_reference",
+            unique=True,
+            sqlite_where=text("payment_reference <> ''"),
+            postgresql_where=text("payment_reference <> ''"),
+        ),
+        # Whose transfer may be one without a reference: the amount tells.
+        Index(
+            "ix_invoice_open_transfer",
+            "gross_minor",
+            "id",
+            sqlite_where=text("status = 'open' AND payment_terms = 'bank_transfer'"),
+            postgresql_where=text("status = 'open' AND payment_terms = 'bank_transfer'"),
+        ),
         # An order is invoiced once (Q4).
         Index("uq_invoice_order_id", "order_id", unique=True),
     )
@@ -102,6 +118,7 @@ class InvoiceLine(db.Model):
     quantity: Mapped[int]
     unit_minor: Mapped[Minor]
     discount_basis_points: Mapped[int]
+    discount_minor: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     days_left: Mapped[int | None]
     days: Mapped[int | None]
     period_starts_on: Mapped[date | None]

@@ -40,6 +40,12 @@ class OutboxMessage(db.Model):
             sqlite_where=text("status = 'waiting'"),
             postgresql_where=text("status = 'waiting'"),
         ),
+        Index(
+            "ix_outbox_message_failed",
+            "id",
+            sqlite_where=text("status = 'failed'"),
+            postgresql_where=text("status = 'failed'"),
+        ),
     )
 
 
@@ -67,6 +73,12 @@ class Job(db.Model):
             sqlite_where=text("status = 'waiting'"),
             postgresql_where=text("status = 'waiting'"),
         ),
+        Index(
+            "ix_job_failed",
+            "id",
+            sqlite_where=text("status = 'failed'"),
+            postgresql_where=text("status = 'failed'"),
+        ),
     )
 
 
@@ -82,3 +94,19 @@ class DeskTask(db.Model):
     created_at: Mapped[Instant]
     done_at: Mapped[OptionalInstant]
     done_by_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
+    __table_args__ = (
+        Index(
+            "ix_desk_task_open",
+            "created_at",
+            "id",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+        Index(
+            "ix_desk_task_done",
+            "done_at",
+            "id",
+            sqlite_where=text("done_at IS NOT NULL"),
+            postgresql_where=text("done_at IS NOT NULL"),
+        ),
+    )

@@ -129,3 +129,44 @@ class CreditEntry(db.Model):
 
 
 append_only(CreditEntry.__table__)
+
+
+class CreditGrant(db.Model):
+    """Credits that the vendor's people give away, with the reason; above a limit two of them do.
+
+    waiting → approved | declined | withdrawn; one within the limit is approved at once, by nobody
+    else. `entry_id` is the booking, once.
+    """
+
+    __tablename__ = "credit_grant"
+    id: Mapped[Id]
+    account_id: Mapped[int] = reference("account.id", index=False)
+    credits: Mapped[int]
+    reason: Mapped[LongText]
+    status: Mapped[Code]
+    asked_by_id: Mapped[int] = reference("person.id", index=False)
+    asked_at: Mapped[Instant]
+    decided_by_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
+    decided_at: Mapped[OptionalInstant]
+    answer: Mapped[LongText] = mapped_column(default="")
+    entry_id: Mapped[int | None] = reference("credit_entry.id", index=False, nullable=True)
+    __table_args__ = (
+        one_of("status", "waiting", "approved", "declined", "withdrawn"),
+        CheckConstraint("credits > 0", name="credits"),
+        CheckConstraint("(status = 'approved') = (entry_id IS NOT NULL)", name="entry"),
+        # Whoever asked does not decide; but everybody takes back what they asked for.
+        CheckConstraint(
+            "status NOT IN ('approved', 'declined') OR decided_by_id IS NULL"
+            " OR decided_by_id <> asked_by_id",
+            name="second_person",
+        ),
+        UniqueConstraint("entry_id"),
+        Index("ix_credit_grant_account_id_id", "account_id", "id"),
+        Index(
+            "ix_credit_grant_waiting",
+            "asked_at",
+            "id",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
+        ),
+    )

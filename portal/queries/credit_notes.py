@@ -152,6 +152,7 @@ def _line(line: dict[str, Any]) -> InvoiceDocumentLine:
         period_ends_on=_day(line["period_ends_on"]),
         net_minor=line["net_minor"],
         tax_rate=line["tax_rate"],
+        discount_minor=line.get("discount_minor", 0),
     )
 
 

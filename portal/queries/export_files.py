@@ -47,6 +47,7 @@ _LINE = (
     ("quantity", "quantity", "int", "How many"),
     ("unit_minor", "unit_price", "money", "Price of one, without VAT"),
     ("discount_basis_points", "discount_basis_points", "int", "Discount, 100 are one per cent"),
+    ("discount_minor", "discount", "money", "Amount off the line, without VAT"),
 )  # fmt: skip
 _PRORATED = (
     ("days_left", "days_left", "int", "Days paid for, where the period had begun"),

@@ -152,6 +152,7 @@ _LINES = (
         InvoiceLine.period_ends_on,
         InvoiceLine.net_minor,
         InvoiceLine.tax_rate,
+        InvoiceLine.discount_minor,
     )
     .join(Invoice, Invoice.id == InvoiceLine.invoice_id)
     .where(Invoice.account_id == bindparam("account_id"))

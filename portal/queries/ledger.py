@@ -167,16 +167,43 @@ CHECKS: Mapping[str, TextClause] = {
         FROM account_balance b JOIN account a ON a.id = b.account_id
         WHERE a.currency <> b.currency
     """),
+    # --- transfers and the bank statements that told of them -------------------------------------
+    # Nobody calls a provider for a transfer; somebody said on which day it arrived.
+    "transfer_booked": text(f"""
+        SELECT {_PAYMENT} || ' is ' || p.status, 0, count(a.id), NULL
+        FROM payment p LEFT JOIN payment_attempt a ON a.payment_id = p.id
+        WHERE p.kind = 'bank_transfer'
+        GROUP BY p.id, p.account_id, p.status, p.received_on, p.method_id
+        HAVING count(a.id) > 0 OR p.received_on IS NULL OR p.method_id IS NOT NULL
+    """),  # noqa: S608
+    "entry_booked": text("""
+        SELECT 'bank entry ' || e.id || ' is ' || e.status,
+               CASE WHEN e.status = 'booked' THEN e.amount_minor ELSE 0 END,
+               coalesce(p.amount_minor, 0), e.currency
+        FROM bank_entry e LEFT JOIN payment p ON p.id = e.payment_id
+        WHERE (e.status = 'booked') <> (p.id IS NOT NULL)
+           OR p.id IS NOT NULL AND (p.amount_minor <> e.amount_minor OR p.currency <> e.currency
+                OR p.kind <> 'bank_transfer' OR p.status <> 'succeeded' OR e.is_reversal)
+    """),
+    "statement_entries": text("""
+        SELECT 'bank statement ' || s.id, s.entries, coalesce(e.many, 0), NULL
+        FROM bank_statement s
+        LEFT JOIN (SELECT statement_id, count(*) AS many FROM bank_entry GROUP BY statement_id) e
+          ON e.statement_id = s.id
+        WHERE s.entries <> coalesce(e.many, 0)
+    """),
     # --- orders, their invoices and the seats they brought -------------------------------------
+    # One that waits for its transfer is not paid; one that lapsed, or was withdrawn, is credited.
     "order_invoiced": text(f"""
         SELECT {_ORDER} || ' is ' || o.status,
-               CASE WHEN o.status IN ('paid', 'done') THEN o.gross_minor ELSE 0 END,
+               CASE WHEN o.status IN ('paid', 'done', 'invoiced') THEN o.gross_minor ELSE 0 END,
                coalesce(i.gross_minor, 0), o.currency
         FROM customer_order o LEFT JOIN invoice i ON i.order_id = o.id
-        WHERE CASE WHEN o.status IN ('paid', 'done')
+        WHERE CASE WHEN o.status IN ('paid', 'done', 'invoiced')
                    THEN i.id IS NULL OR i.net_minor <> o.net_minor OR i.tax_minor <> o.tax_minor
                         OR i.gross_minor <> o.gross_minor OR i.currency <> o.currency
-                   ELSE i.id IS NOT NULL END
+                        OR (o.status = 'invoiced' AND i.status = 'paid')
+                   ELSE i.id IS NOT NULL AND i.credited_minor < i.gross_minor END
     """),  # noqa: S608
     "order_lines": text(f"""
         SELECT {_ORDER}, o.net_minor, coalesce(l.net, 0), o.currency
@@ -266,6 +293,13 @@ CHECKS: Mapping[str, TextClause] = {
                      sum(change) OVER (PARTITION BY wallet_id ORDER BY id) AS credits
               FROM credit_entry) running
         WHERE credits <> balance_after OR credits < 0
+    """),
+    # What the vendor's people gave arrived, once, and nothing else was booked by hand.
+    "granted_credits": text("""
+        SELECT 'credit grant ' || g.id || ' is ' || g.status,
+               CASE WHEN g.status = 'approved' THEN g.credits ELSE 0 END, coalesce(e.change, 0), NULL
+        FROM credit_grant g LEFT JOIN credit_entry e ON e.id = g.entry_id
+        WHERE CASE WHEN g.status = 'approved' THEN g.credits ELSE 0 END <> coalesce(e.change, 0)
     """),
     # Credits that were paid arrived, once, and no others did (W2).
     "order_credits": text(f"""

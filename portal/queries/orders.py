@@ -82,6 +82,7 @@ class OrderLineRow:
     days_left: int | None
     days: int | None
     net: Money
+    discount: Money
     product_key: str | None
     plan_key: str | None
     add_on_key: str | None
@@ -91,9 +92,8 @@ class OrderLineRow:
     @property
     def per_seat(self) -> bool:
         """Whether its quantity counts licences."""
-        return (
-            self.kind in SUBSCRIPTION_KINDS and (self.details or {}).get("per_seat", True) is True
-        )
+        counts = self.kind in SUBSCRIPTION_KINDS or self.kind == "coming"
+        return counts and (self.details or {}).get("per_seat", True) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,7 @@ _LINES = (
         OrderLine.days_left,
         OrderLine.days,
         OrderLine.net_minor,
+        OrderLine.discount_minor,
         Product.key,
         Plan.key,
         AddOn.key,
@@ -227,7 +228,13 @@ def get_order(
     order = OrderRow(*(*row[:12], *sums, *row[15:]))
     lines = tuple(
         OrderLineRow(
-            *(*line[:2], Money(line[2], currency), *line[3:6], Money(line[6], currency), *line[7:])
+            *(
+                *line[:2],
+                Money(line[2], currency),
+                *line[3:6],
+                *(Money(minor, currency) for minor in line[6:8]),
+                *line[8:],
+            )
         )
         for line in fetch_all(connection, _LINES, order_id=order_id)
     )

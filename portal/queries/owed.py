@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.domain.money import Money
+from portal.domain.payment_references import display_reference
 from portal.models import DunningCase, Invoice, Payment, PaymentAttempt, Product, Subscription
 
 __all__ = ["OwedInvoice", "get_owed_invoice", "list_owed_invoices"]
@@ -129,7 +130,7 @@ def _read(row: Any) -> OwedInvoice:
     return OwedInvoice(
         number, product_key, status, due_on, Money(left, currency), Money(gross, currency),
         terms == "bank_transfer", seller.get("iban", ""), seller.get("bic", ""),
-        reference or number, case_status, started_on, next_on, suspends_on,
+        display_reference(reference) or number, case_status, started_on, next_on, suspends_on,
         suspended_at is not None, reason or "", stopped is not None, attempt_id, attempt_status,
         action_url or "", decline_code,
     )  # fmt: skip

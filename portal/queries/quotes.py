@@ -156,8 +156,12 @@ _ACCOUNTS: Any = (
 _ACCOUNT = _ACCOUNTS.where(Account.id == bindparam("account_id"))
 _MANY_ACCOUNTS = _ACCOUNTS.where(among(Account.id, "account_ids"))
 
-# Two comparisons, not IN: a list is expanded anew at every execution.
-_UNRESOLVED = and_(LIVE_ORDER, or_(Order.status == "placed", Order.status == "requires_action"))
+# Comparisons, not IN: a list is expanded anew at every execution. An order that waits for a
+# transfer is unresolved, too, where its quote still holds a subject.
+_UNRESOLVED = and_(
+    LIVE_ORDER,
+    or_(Order.status == "placed", Order.status == "requires_action", Order.status == "invoiced"),
+)
 _HOLDING_COLUMNS = (
     QuoteSubject.subject,
     Quote.id,
@@ -227,6 +231,7 @@ _QUOTE = (
         QuoteLine.quantity,
         QuoteLine.unit_minor,
         QuoteLine.discount_basis_points,
+        QuoteLine.discount_minor,
         QuoteLine.details,
     )
     .join(Person, Person.id == Quote.created_by_id)
@@ -371,6 +376,7 @@ def _pinned(row: tuple[Any, ...], currency: str) -> PinnedLine:
         quantity=row[4],
         unit_price=Money(row[5], currency),
         discount_basis_points=row[6],
-        sold=Sold.read(row[7]),
-        once=SoldOnce.read(row[7]),
+        discount_minor=row[7],
+        sold=Sold.read(row[8]),
+        once=SoldOnce.read(row[8]),
     )

@@ -50,7 +50,11 @@ _IS_BEING_BOUGHT = exists(
         QuoteSubject.subject == literal("subscription:") + cast(Subscription.id, String),
         text("quote_subject.holds"),
         LIVE_ORDER,
-        or_(Order.status == "placed", Order.status == "requires_action"),
+        or_(
+            Order.status == "placed",
+            Order.status == "requires_action",
+            Order.status == "invoiced",
+        ),
     )
 )
 _UNPAID = (

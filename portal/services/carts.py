@@ -12,7 +12,8 @@ from portal.domain.wishes import Seats, Wish, wish_from_row, wish_to_row
 from portal.models import Cart, CartLine
 from portal.services.locks import lock_account
 
-__all__ = ["empty_cart", "list_wishes", "reopen_cart", "save_cart", "save_seat_cart"]
+__all__ = ["empty_cart", "get_or_open_cart", "list_wishes", "reopen_cart", "save_cart",
+           "save_seat_cart"]  # fmt: skip
 
 
 def save_seat_cart(
@@ -27,6 +28,15 @@ def save_cart(
     session: Session, account_id: int, person_id: int, wishes: Iterable[Wish], now: datetime
 ) -> Cart:
     """Put the wishes into the person's open cart, replacing what was in it."""
+    cart = get_or_open_cart(session, account_id, person_id, now)
+    session.execute(delete(CartLine).where(CartLine.cart_id == cart.id))
+    session.add_all(CartLine(cart_id=cart.id, **wish_to_row(wish)) for wish in wishes)
+    session.flush()
+    return cart
+
+
+def get_or_open_cart(session: Session, account_id: int, person_id: int, now: datetime) -> Cart:
+    """The person's open cart, begun where there is none; it is about to be changed."""
     lock_account(session, account_id)
     cart = _open_cart(session, account_id, person_id)
     if cart is None:
@@ -35,9 +45,6 @@ def save_cart(
         session.add(cart)
         session.flush()
     cart.changed_at = now
-    session.execute(delete(CartLine).where(CartLine.cart_id == cart.id))
-    session.add_all(CartLine(cart_id=cart.id, **wish_to_row(wish)) for wish in wishes)
-    session.flush()
     return cart
 
 

@@ -24,7 +24,7 @@ from portal.services.numbering import take_number
 from portal.services.outbox import enqueue_mail
 from portal.services.refunding import give_back
 
-__all__ = ["credit_invoice", "credit_note_number"]
+__all__ = ["credit_invoice", "credit_note_number", "preview_credit"]
 
 _SERIES = "credit_note"
 
@@ -73,6 +73,20 @@ def credit_invoice(
     close_case(session, account, invoice, catalogue=catalogue, now=now)
     session.flush()
     return note
+
+
+def preview_credit(
+    session: Session, invoice: Invoice, amounts: Mapping[int, int] | None = None
+) -> CreditPlan:
+    """What `credit_invoice` would issue; writes nothing. DomainError as there."""
+    if _is_being_collected(session, invoice):
+        raise DomainError("invoice_being_collected", number=invoice.number)
+    lines = session.scalars(
+        select(InvoiceLine)
+        .where(InvoiceLine.invoice_id == invoice.id)
+        .order_by(InvoiceLine.position)
+    ).all()
+    return _plan(session, invoice, lines, amounts)
 
 
 def _is_being_collected(session: Session, invoice: Invoice) -> bool:
@@ -172,6 +186,7 @@ def _frozen(line: InvoiceLine, net_minor: int) -> dict[str, Any]:
         "quantity": line.quantity if whole else 1,
         "unit_minor": line.unit_minor if whole else net_minor,
         "discount_basis_points": line.discount_basis_points if whole else 0,
+        "discount_minor": line.discount_minor if whole else 0,
         "days_left": line.days_left if whole else None,
         "days": line.days if whole else None,
         "period_starts_on": _iso(line.period_starts_on),

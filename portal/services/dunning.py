@@ -37,10 +37,11 @@ from portal.services.invoice_charges import (
 )
 from portal.services.outbox import open_desk_task
 from portal.services.renewals import renew_due_of_account
-from portal.services.suspension import restore_access, suspend_access
+from portal.services.suspension import is_granted, restore_access, suspend_access
 
 __all__ = [
-    "attend_invoice", "charge_failed", "debit_accepted", "money_came", "money_taken_back",
+    "attend_invoice", "booking_taken_back", "charge_failed", "debit_accepted", "money_came",
+    "money_taken_back",
 ]  # fmt: skip
 
 
@@ -126,6 +127,18 @@ def money_taken_back(
     )  # fmt: skip
 
 
+def booking_taken_back(
+    session: Session, account: Account, invoice: Invoice, *, catalogue: Catalogue, now: datetime
+) -> None:
+    """A transfer was booked by mistake: the case that it closed begins anew, counted from today.
+
+    An invoice that had none gets its case like any other, once it is overdue.
+    """
+    case = get_case(session, invoice)
+    if case is not None and case.status == "recovered" and owed_of(invoice) > 0:
+        _open(session, account, invoice, local_date(now, account.time_zone), "", catalogue, now)
+
+
 def attend_invoice(
     session: Session, account: Account, invoice: Invoice, *, catalogue: Catalogue, now: datetime
 ) -> None:
@@ -134,6 +147,13 @@ def attend_invoice(
         money_came(session, account, invoice, catalogue=catalogue, now=now)
         return
     today, policy = local_date(now, account.time_zone), catalogue.policy.dunning
+    if not is_granted(session, invoice):
+        # Nothing was given for it: it lapses, or the account executive withdraws it (Q3).
+        if today > invoice.due_on:
+            open_desk_task(session, "transfer_overdue", account_id=account.id, now=now,
+                           dedupe_key=f"transfer_overdue:{invoice.id}",
+                           details={"invoice": invoice.number})  # fmt: skip
+        return
     case = get_case(session, invoice)
     charges = read_charges(session, invoice)
     if case is None:

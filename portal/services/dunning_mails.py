@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.dunning import DunningMail
+from portal.domain.payment_references import display_reference
 from portal.models import Account, DunningCase, Invoice, Member, Person
 from portal.services.outbox import enqueue_mail
 
@@ -45,7 +46,7 @@ def tell_of_case(
         "by_transfer": invoice.payment_terms == "bank_transfer",
         "iban": invoice.seller.get("iban", ""),
         "bic": invoice.seller.get("bic", ""),
-        "reference": invoice.payment_reference or invoice.number,
+        "reference": display_reference(invoice.payment_reference) or invoice.number,
     }  # fmt: skip
     told: set[str] = set()
     for address, locale in _recipients(session, account):

@@ -173,7 +173,9 @@ class Fulfilment:
                old={"item_id": item.id})  # fmt: skip
 
     def _grant_once(self, row: OrderLine, once: SoldOnce) -> None:
-        """Credits for the wallet (W2), or a service that the vendor is told of."""
+        """Credits for the wallet (W2), or a service that the vendor is told of; free words are words."""
+        if once.text is not None:
+            return
         if once.service is not None:
             order_package(self.session, self.order, row, once.service, catalogue=self.catalogue,
                           now=self.now)  # fmt: skip
@@ -341,5 +343,5 @@ def _pinned(row: OrderLine, currency: str) -> PinnedLine:
     return PinnedLine(
         row.position, row.kind, row.item_id, row.price_id, row.quantity,
         Money(row.unit_minor, currency), row.discount_basis_points, Sold.read(row.details),
-        SoldOnce.read(row.details),
+        SoldOnce.read(row.details), row.discount_minor,
     )  # fmt: skip

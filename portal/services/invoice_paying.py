@@ -23,7 +23,14 @@ __all__ = [
 _GATEWAY = Actor("gateway", "")
 
 
-def receive_payment(session: Session, invoice: Invoice, payment: Payment, now: datetime) -> bool:
+def receive_payment(
+    session: Session,
+    invoice: Invoice,
+    payment: Payment,
+    now: datetime,
+    *,
+    actor: Actor = _GATEWAY,
+) -> bool:
     """Count a payment that has succeeded; whether the invoice was paid by it just now.
 
     The account is locked. What the invoice does not need goes to the account's balance.
@@ -36,7 +43,8 @@ def receive_payment(session: Session, invoice: Invoice, payment: Payment, now: d
         0,
     )
     if payment.amount_minor > needed:
-        keep_overpayment(session, payment, payment.amount_minor - needed, now, invoice=invoice)
+        keep_overpayment(session, payment, payment.amount_minor - needed, now, invoice=invoice,
+                         actor=actor)  # fmt: skip
     restate_paid(session, invoice, now)
     return invoice.status == "paid" and before != "paid"
 
@@ -69,16 +77,17 @@ def keep_overpayment(
     now: datetime,
     *,
     invoice: Invoice | None = None,
+    actor: Actor = _GATEWAY,
 ) -> None:
     """Owe the customer what it paid too much, once a payment; the next invoice uses it."""
     known = select(AccountBalance.id).where(AccountBalance.payment_id == payment.id)
     if session.scalars(known).first() is None:
-        _owe(session, payment, amount_minor, now, invoice, reason="overpayment")
+        _owe(session, payment, amount_minor, now, invoice, reason="overpayment", actor=actor)
 
 
 def _owe(
     session: Session, payment: Payment, amount_minor: int, now: datetime,
-    invoice: Invoice | None, *, reason: str,
+    invoice: Invoice | None, *, reason: str, actor: Actor = _GATEWAY,
 ) -> None:  # fmt: skip
     session.add(
         AccountBalance(
@@ -91,7 +100,7 @@ def _owe(
             payment_id=payment.id,
         )
     )
-    record(session, "overpayment_kept", actor=_GATEWAY, now=now, account_id=payment.account_id,
+    record(session, "overpayment_kept", actor=actor, now=now, account_id=payment.account_id,
            subject=invoice.number if invoice is not None else "",
            new={"amount_minor": amount_minor, "currency": payment.currency})  # fmt: skip
     session.flush()

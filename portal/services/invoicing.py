@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal.domain.catalogue import Catalogue
 from portal.domain.labels import label_of
 from portal.domain.order_lines import Sold, SoldOnce, first_term, start_of
+from portal.domain.payment_references import reference_for
 from portal.domain.periods import Interval, local_date
 from portal.domain.trials import is_unpaid_trial
 from portal.languages import language
@@ -33,7 +34,8 @@ from portal.services.numbering import take_number
 from portal.services.snapshots import seller_snapshot
 from portal.wording import goods_words, line_words
 
-__all__ = ["DraftLine", "invoice_number", "issue_invoice", "issue_order_invoice", "item_labels"]
+__all__ = ["DraftLine", "invoice_number", "issue_invoice", "issue_order_invoice", "item_labels",
+           "transfer_reference"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,20 @@ class DraftLine:
     period_ends_on: date | None
     net_minor: int
     tax_rate: str
+    discount_minor: int = 0
 
 
 def invoice_number(prefix: str, year: int, sequence: int) -> str:
     """How a number reads: 2026-00412, or KAN-2026-00412 with the vendor's prefix."""
     number = f"{year}-{sequence:05d}"
     return f"{prefix}-{number}" if prefix else number
+
+
+def transfer_reference(payment_terms: str, year: int, sequence: int, country: str) -> str:
+    """What identifies the transfer of an invoice; empty for who does not pay by bank transfer."""
+    if payment_terms != "bank_transfer":
+        return ""
+    return reference_for(year, sequence, country)
 
 
 def issue_invoice(
@@ -103,6 +113,9 @@ def issue_invoice(
         seller=seller_snapshot(vendor),
         buyer=dict(buyer),
         payment_terms=account.payment_terms,
+        payment_reference=transfer_reference(
+            account.payment_terms, issued_on.year, sequence, buyer.get("country", "")
+        ),
         status=status,
         paid_minor=gross if status == "paid" else 0,
         paid_at=now if status == "paid" else None,
@@ -119,6 +132,7 @@ def issue_invoice(
             quantity=line.quantity,
             unit_minor=line.unit_minor,
             discount_basis_points=line.discount_basis_points,
+            discount_minor=line.discount_minor,
             days_left=line.days_left,
             days=line.days,
             period_starts_on=line.period_starts_on,
@@ -140,15 +154,21 @@ def issue_order_invoice(
     catalogue: Catalogue,
     status: str,
     now: datetime,
+    due_days: int = 0,
 ) -> Invoice:
-    """The invoice of a settled order (I3): line by line what was shown and charged (Q2)."""
+    """The invoice of an order (I3): line by line what was shown and charged (Q2).
+
+    One that is issued before the money has come does not know yet when a start will be paid for.
+    """
     lines = session.scalars(
         select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.position)
     ).all()
     labels = item_labels(
         session, [x.item_id for x in lines if x.item_id is not None], catalogue, account.locale
     )
-    starts = _starts(session, lines, account, local_date(now, account.time_zone))
+    starts = {}
+    if status != "open":
+        starts = _starts(session, lines, account, local_date(now, account.time_zone))
     rate = str(order.tax["rate"])
     return issue_invoice(
         session,
@@ -165,6 +185,7 @@ def issue_order_invoice(
         buyer=order.buyer,
         status=status,
         now=now,
+        due_days=due_days,
         order_id=order.id,
     )
 
@@ -192,7 +213,7 @@ def _draft(
     """An order's line as the invoice says it, in the account's language."""
     sold = Sold.read(line.details)
     starts_on, ends_on = line.period_starts_on, line.period_ends_on
-    if line.kind == "start" and sold is not None:
+    if line.kind == "start" and sold is not None and sold.product in starts:
         period = first_term(starts[sold.product], Interval(sold.interval)).period(0)
         starts_on, ends_on = period.start, period.end
     return DraftLine(
@@ -212,6 +233,7 @@ def _draft(
         period_ends_on=ends_on,
         net_minor=line.net_minor,
         tax_rate=rate,
+        discount_minor=line.discount_minor,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from portal.domain.permissions import Permission, is_allowed
 from portal.domain.quotes import PricedQuote, require_open, terms_key
 from portal.models import (
     LIVE_ORDER,
+    Account,
     Cart,
     Checkout,
     Member,
@@ -28,6 +29,7 @@ from portal.models import (
     OrderLine,
     PaymentMethod,
     Person,
+    Quote,
 )
 from portal.queries.quotes import get_account_buying, get_quote
 from portal.queries.subscriptions import list_subscription_states
@@ -41,7 +43,7 @@ from portal.services.renewals import renew_due_of_account
 from portal.services.snapshots import buyer_snapshot, tax_snapshot
 from portal.services.suspension import require_access
 
-__all__ = ["PlacedOrder", "place_order"]
+__all__ = ["PlacedOrder", "place_order", "write_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +102,10 @@ def place_order(
     gross = priced.totals.gross
     method = _method(session, account_id, checkout, gross, today)
 
-    year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
-    order = Order(
-        account_id=account_id,
-        quote_id=quote.id,
-        number=f"O-{year}-{take_number(session, 'order', year):05d}",
-        status=OrderStatus.PLACED,
-        currency=gross.currency,
-        net_minor=priced.totals.net.minor,
-        tax_minor=priced.totals.tax.minor,
-        gross_minor=gross.minor,
-        tax=tax_snapshot(priced.tax, priced.totals),
-        buyer=buyer_snapshot(buyer),
-        contact=contact,
-        placed_at=now,
-        placed_on=today,
-        placed_by_id=actor.person_id,
-    )
-    session.add(order)
-    session.flush()
-    _add_lines(session, order, priced, row.lines)
-    quote.status = "accepted"
-    quote.closed_at = now
-    quote.version += 1
-    if quote.cart_id is not None:
-        cart = session.get(Cart, quote.cart_id)
-        if cart is not None and cart.status == "open":
-            cart.status, cart.changed_at = "ordered", now
+    order = write_order(
+        session, quote, priced, row.lines, status=OrderStatus.PLACED, buyer=buyer_snapshot(buyer),
+        contact=contact, catalogue=catalogue, actor=actor, now=now,
+    )  # fmt: skip
     attempt = None
     if method is not None:
         attempt = reserve_attempt(
@@ -139,11 +118,57 @@ def place_order(
             key=f"pi:order-{order.id}:1",
             now=now,
         )
-    record(session, "order_placed", actor=actor, now=now, account_id=account_id,
-           subject=order.number,
-           new={"quote": quote.number, "gross_minor": gross.minor, "currency": gross.currency})  # fmt: skip
     session.flush()
     return PlacedOrder(order.id, attempt.id if attempt else None, created=True)
+
+
+def write_order(
+    session: Session,
+    quote: Quote,
+    priced: PricedQuote,
+    pinned: Sequence[PinnedLine],
+    *,
+    status: str,
+    buyer: Mapping[str, Any],
+    contact: Mapping[str, Any],
+    catalogue: Catalogue,
+    actor: Actor,
+    now: datetime,
+) -> Order:
+    """The order of a quote for exactly what `priced` shows, and the quote is accepted by it."""
+    account = session.get_one(Account, quote.account_id)
+    gross = priced.totals.gross
+    year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
+    order = Order(
+        account_id=account.id,
+        quote_id=quote.id,
+        number=f"O-{year}-{take_number(session, 'order', year):05d}",
+        status=status,
+        currency=gross.currency,
+        net_minor=priced.totals.net.minor,
+        tax_minor=priced.totals.tax.minor,
+        gross_minor=gross.minor,
+        tax=tax_snapshot(priced.tax, priced.totals),
+        buyer=dict(buyer),
+        contact=dict(contact),
+        placed_at=now,
+        placed_on=local_date(now, account.time_zone),
+        placed_by_id=actor.person_id,
+    )
+    session.add(order)
+    session.flush()
+    _add_lines(session, order, priced, pinned)
+    quote.status = "accepted"
+    quote.closed_at = now
+    quote.version += 1
+    if quote.cart_id is not None:
+        cart = session.get(Cart, quote.cart_id)
+        if cart is not None and cart.status == "open":
+            cart.status, cart.changed_at = "ordered", now
+    record(session, "order_placed", actor=actor, now=now, account_id=account.id,
+           subject=order.number,
+           new={"quote": quote.number, "gross_minor": gross.minor, "currency": gross.currency})  # fmt: skip
+    return order
 
 
 def _method(
@@ -197,6 +222,7 @@ def _add_lines(
     session: Session, order: Order, priced: PricedQuote, pinned: Sequence[PinnedLine]
 ) -> None:
     """The lines as they are shown; the first period of a start is known when it is granted."""
+    details = {line.position: line.details for line in pinned}
     session.add_all(
         OrderLine(
             order_id=order.id,
@@ -207,13 +233,14 @@ def _add_lines(
             quantity=line.quantity,
             unit_minor=line.unit_price.minor,
             discount_basis_points=line.discount_basis_points,
+            discount_minor=line.discount_minor,
             days_left=line.days_left,
             days=line.days,
-            period_starts_on=line.covers.start if line.covers and line.days else None,
-            period_ends_on=line.covers.end if line.covers and line.days else None,
+            period_starts_on=line.covers.start if line.covers and line.kind != "start" else None,
+            period_ends_on=line.covers.end if line.covers and line.kind != "start" else None,
             net_minor=line.net.minor,
-            details=source.details,
+            details=details[line.of_line or line.position],
         )
-        for line, source in zip(priced.lines, pinned, strict=True)
+        for line in priced.lines
     )
     session.flush()

@@ -98,11 +98,18 @@ def enqueue_job(
 
 def open_desk_task(
     session: Session, kind: str, *, dedupe_key: str, details: Mapping[str, Any],
-    now: datetime, account_id: int | None = None,
+    now: datetime, account_id: int | None = None, again: bool = False,
 ) -> None:  # fmt: skip
-    """Put something before the vendor's staff, once for `dedupe_key`."""
-    if session.scalar(select(DeskTask.id).where(DeskTask.dedupe_key == dedupe_key)) is None:
+    """Put something before the vendor's staff, once for `dedupe_key`.
+
+    With `again` one that was done is open once more: what it is about has come back.
+    """
+    task = session.scalars(select(DeskTask).where(DeskTask.dedupe_key == dedupe_key)).one_or_none()
+    if task is None:
         session.add(
             DeskTask(account_id=account_id, kind=kind, dedupe_key=dedupe_key,
                      details=dict(details), created_at=now)
         )  # fmt: skip
+    elif again and task.done_at is not None:
+        task.details, task.created_at = dict(details), now
+        task.done_at = task.done_by_id = None

@@ -39,7 +39,7 @@ from portal.services.invoice_paying import (
 from portal.services.invoicing import issue_order_invoice
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_mail, open_desk_task
-from portal.services.quoting import release_subjects
+from portal.services.quote_subjects import release_subjects
 from portal.services.receipts import send_receipt
 from portal.services.reversals import reverse_payment, was_reinstated
 from portal.services.top_up_settlement import top_up_failed, top_up_paid

@@ -45,7 +45,7 @@ def change_payment_terms(
     account.payment_terms = terms
     method = default_method_of(session, account_id)
     if terms == "bank_transfer":
-        expire_quotes_of(session, account_id, now=now)
+        expire_quotes_of(session, account, now=now)
         if method is not None:
             retire_method(session, method, now)
     record(

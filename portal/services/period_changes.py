@@ -28,19 +28,21 @@ def ask_for_period(
     catalogue: Catalogue,
     actor: Actor,
     now: datetime,
+    asked_at: datetime | None = None,
 ) -> PlannedChange:
     """Let another billing period wait for the renewal that S4 leaves; asked twice, it waits once.
 
-    DomainError as `open_subscription`, `plan_period_change` and `schedule_as_shown`;
+    `asked_at` counts for the notice where a request was sent earlier (S4). DomainError as `open_subscription`, `plan_period_change` and `schedule_as_shown`;
     `not_self_service` where the customer does not change it alone.
     """
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     reason = why_no_period_change(opened.state, catalogue, opened.account.payment_terms)
-    if reason not in (None, "ends"):
+    if reason not in (None, "ends") and actor.kind != "staff":
         raise DomainError("not_self_service", reason=reason)
     book = get_price_book(session.connection(), opened.account.currency)
     planned = plan_period_change(
-        opened.state, interval, book, opened.today, catalogue.policy.change_notice_days
-    )
-    schedule_as_shown(session, opened, planned, shown, actor=actor, now=now)
+        opened.state, interval, book, opened.asked_on(asked_at),
+        catalogue.policy.change_notice_days,
+    )  # fmt: skip
+    schedule_as_shown(session, opened, planned, shown, actor=actor, now=now, asked_at=asked_at)
     return planned

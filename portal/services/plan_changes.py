@@ -28,22 +28,27 @@ def ask_plan_change(
     catalogue: Catalogue,
     actor: Actor,
     now: datetime,
+    asked_at: datetime | None = None,
 ) -> ScheduledChange:
     """Let plan `plan_key` wait for the renewal that was confirmed as `shown`.
 
-    DomainError as `plan_plan_change` and `schedule_as_shown`, and `not_offered`,
-    `not_self_service` (`reason`).
+    `asked_at` counts for the notice where a request was sent earlier (S4). DomainError as
+    `plan_plan_change` and `schedule_as_shown`, and `not_offered`, `not_self_service` (`reason`).
     """
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     product = catalogue.product(opened.state.product_key)
     if plan_key not in {plan.key for plan in product.offered_plans}:
         raise DomainError("not_offered")
-    require_alone(opened, catalogue, plan=plan_key)
+    if actor.kind != "staff":
+        require_alone(opened, catalogue, plan=plan_key)
     book = get_price_book(session.connection(), opened.account.currency)
     planned = plan_plan_change(
-        opened.state, plan_key, book, opened.today, catalogue.policy.change_notice_days
+        opened.state, plan_key, book, opened.asked_on(asked_at),
+        catalogue.policy.change_notice_days,
+    )  # fmt: skip
+    return schedule_as_shown(
+        session, opened, planned, shown, actor=actor, now=now, asked_at=asked_at
     )
-    return schedule_as_shown(session, opened, planned, shown, actor=actor, now=now)
 
 
 def require_alone(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import select, update
@@ -25,7 +25,7 @@ from portal.domain.quotes import (
     subject_of_wallet,
 )
 from portal.domain.subscriptions import SubscriptionState
-from portal.models import Account, Cart, Quote, QuoteLine, QuoteSubject
+from portal.models import OPEN_QUOTE, Account, Cart, Quote, QuoteLine, QuoteSubject
 from portal.queries.prices import get_price_book
 from portal.queries.quotes import AccountBuying, Holding, list_holdings
 from portal.queries.subscriptions import list_subscription_states
@@ -33,12 +33,14 @@ from portal.services.audit import SYSTEM, Actor, record
 from portal.services.carts import list_wishes
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
+from portal.services.quote_mails import tell_creator
+from portal.services.quote_subjects import release_subjects
 from portal.services.renewals import renew_due_of_account
 from portal.services.suspension import require_access
 
-__all__ = ["accept_conflicts", "decline_quote", "expire_quotes", "expire_quotes_of",
-           "expire_quotes_on", "load_quote", "preview_quote", "quote_cart", "release_subjects",
-           "subjects_of"]  # fmt: skip
+__all__ = ["accept_conflicts", "close_quote", "decline_quote", "expire_quotes", "expire_quotes_of",
+           "expire_quotes_on", "load_quote", "preview_quote", "quote_cart", "subjects_of",
+           "write_quote"]  # fmt: skip
 
 
 def preview_quote(
@@ -47,12 +49,16 @@ def preview_quote(
     buyer: AccountBuying,
     catalogue: Catalogue,
     on: date,
+    ahead: Mapping[int, date] | None = None,
 ) -> PricedQuote:
-    """A quote as it would be priced on `on`; writes nothing, and is what the order calls too."""
+    """A quote as it would be priced on `on`; writes nothing, and is what the order calls too.
+
+    `ahead` as `price_quote`: what was invoiced ahead to the account (I3).
+    """
     decision = decide_vendor_tax(
         catalogue.vendor, buyer.country, buyer.vat_number, buyer.vat_status
     )
-    return price_quote(lines, states, decision, buyer.currency, on)
+    return price_quote(lines, states, decision, buyer.currency, on, ahead)
 
 
 def quote_cart(
@@ -86,6 +92,33 @@ def quote_cart(
     again = _quoted_before(session, cart, purchase.lines, today)
     if again is not None:
         return again
+    return write_quote(
+        session, account, purchase, source="cart", cart_id=cart.id, created_by_id=cart.person_id,
+        valid_until=last_valid_day(today, catalogue.policy.quote_validity_days),
+        catalogue=catalogue, actor=actor, replaces=replaces, now=now,
+    )  # fmt: skip
+
+
+def write_quote(
+    session: Session,
+    account: Account,
+    purchase: Purchase,
+    *,
+    source: str,
+    created_by_id: int,
+    valid_until: date,
+    catalogue: Catalogue,
+    actor: Actor,
+    replaces: Collection[int],
+    now: datetime,
+    cart_id: int | None = None,
+    message: str = "",
+) -> Quote:
+    """Write an open quote of a purchase in the place of those in `replaces`; the account is locked.
+
+    DomainError as `accept_conflicts`.
+    """
+    today = local_date(now, account.time_zone)
     subjects = subjects_of(account.id, purchase)
     conflicts = accept_conflicts(session, account.id, subjects, replaces)
     year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
@@ -93,13 +126,14 @@ def quote_cart(
         account_id=account.id,
         number=f"Q-{year}-{take_number(session, 'quote', year):04d}",
         status="open",
-        source="cart",
-        cart_id=cart.id,
+        source=source,
+        cart_id=cart_id,
         currency=account.currency,
         created_at=now,
         created_on=today,
-        valid_until=last_valid_day(today, catalogue.policy.quote_validity_days),
-        created_by_id=cart.person_id,
+        valid_until=valid_until,
+        created_by_id=created_by_id,
+        message=message,
     )
     session.add(quote)
     session.flush()
@@ -113,6 +147,8 @@ def quote_cart(
             price_id=line.price_id,
             quantity=line.quantity,
             unit_minor=line.unit_price.minor,
+            discount_basis_points=line.discount_basis_points,
+            discount_minor=line.discount_minor,
             details=line.details,
         )
         for line in purchase.lines
@@ -126,7 +162,10 @@ def quote_cart(
 
 
 def subjects_of(account_id: int, purchase: Purchase) -> list[str]:
-    """What a quote of the purchase holds: subscriptions and products, else the wallet or services (Q1)."""
+    """What a quote of the purchase holds: subscriptions and products, else the wallet or services (Q1).
+
+    One of free words alone holds nothing: there may be several.
+    """
     held = {subject_of_subscription(key) for key in purchase.subscriptions}
     held |= {subject_of_product(account_id, key) for key in purchase.products}
     if not held and purchase.wallet:
@@ -193,7 +232,7 @@ def decline_quote(
     account = lock_account(session, account_id)
     quote = load_quote(session, account_id, quote_id)
     require_open(quote.status, quote.valid_until, local_date(now, account.time_zone))
-    _close(session, quote, "declined", now)
+    close_quote(session, quote, "declined", now)
     quote.decline_reason = reason
     if quote.cart_id is not None:
         session.execute(
@@ -202,6 +241,7 @@ def decline_quote(
         )  # fmt: skip
     record(session, "quote_declined", actor=actor, now=now, account_id=account_id,
            subject=quote.number, new={"reason": reason} if reason else None)  # fmt: skip
+    tell_creator(session, account, quote, "declined", by=actor.name, reason=reason, now=now)
     return quote
 
 
@@ -210,7 +250,7 @@ def expire_quotes(session: Session, *, now: datetime, limit: int = 200) -> int:
     found = session.execute(
         select(Quote.id, Quote.account_id, Quote.valid_until, Account.time_zone)
         .join(Account, Account.id == Quote.account_id)
-        .where(Quote.status == "open", Quote.valid_until <= now.date())
+        .where(OPEN_QUOTE, Quote.valid_until <= now.date())
         .order_by(Quote.valid_until, Quote.account_id, Quote.id)
         .limit(limit)
     ).all()
@@ -219,51 +259,42 @@ def expire_quotes(session: Session, *, now: datetime, limit: int = 200) -> int:
         if valid_until >= local_date(now, time_zone):
             continue
         # The account first, then the quote, as whoever orders or declines it does.
-        lock_account(session, account_id)
+        account = lock_account(session, account_id)
         quote = load_quote(session, account_id, quote_id)
         if quote.status == "open":
-            _expire(session, quote, now)
+            _expire(session, account, quote, now)
             ended += 1
     session.flush()
     return ended
 
 
-def expire_quotes_of(session: Session, account_id: int, *, now: datetime) -> None:
+def expire_quotes_of(session: Session, account: Account, *, now: datetime) -> None:
     """End all open quotes of an account that cannot order them any more; the account is locked."""
     open_quotes = session.scalars(
         select(Quote)
-        .where(Quote.account_id == account_id, Quote.status == "open")
+        .where(Quote.account_id == account.id, Quote.status == "open")
         .order_by(Quote.id)
         .with_for_update()
     ).all()
     for quote in open_quotes:
-        _expire(session, quote, now)
+        _expire(session, account, quote, now)
 
 
-def expire_quotes_on(session: Session, account_id: int, subject: str, *, now: datetime) -> None:
+def expire_quotes_on(session: Session, account: Account, subject: str, *, now: datetime) -> None:
     """End the open quotes of a subject that is not sold any more; the account is locked.
 
     What is being paid already is left to its payment.
     """
-    for held in list_holdings(session.connection(), account_id):
+    for held in list_holdings(session.connection(), account.id):
         if held.subject == subject and held.status == "open":
-            _expire(session, load_quote(session, account_id, held.quote_id), now)
+            _expire(session, account, load_quote(session, account.id, held.quote_id), now)
 
 
-def _expire(session: Session, quote: Quote, now: datetime) -> None:
-    _close(session, quote, "expired", now)
+def _expire(session: Session, account: Account, quote: Quote, now: datetime) -> None:
+    close_quote(session, quote, "expired", now)
     record(session, "quote_expired", actor=SYSTEM, now=now, account_id=quote.account_id,
            subject=quote.number)  # fmt: skip
-
-
-def release_subjects(session: Session, quote_id: int) -> None:
-    """The quote no longer holds its subjects: a new one may."""
-    session.execute(
-        update(QuoteSubject)
-        .where(QuoteSubject.quote_id == quote_id)
-        .values(holds=False)
-        .execution_options(synchronize_session=False)
-    )
+    tell_creator(session, account, quote, "expired", now=now)
 
 
 def _supersede(
@@ -272,14 +303,15 @@ def _supersede(
 ) -> None:  # fmt: skip
     for quote_id in {held.quote_id for held in conflicts}:
         old = load_quote(session, account.id, quote_id)
-        _close(session, old, "superseded", now)
+        close_quote(session, old, "superseded", now)
         old.superseded_by_id = by.id
         record(session, "quote_superseded", actor=actor, now=now, account_id=account.id,
                subject=old.number, new={"by": by.number})  # fmt: skip
     session.flush()
 
 
-def _close(session: Session, quote: Quote, status: str, now: datetime) -> None:
+def close_quote(session: Session, quote: Quote, status: str, now: datetime) -> None:
+    """End a quote that was not ordered; it no longer holds its subjects."""
     quote.status = status
     quote.closed_at = now
     quote.version += 1

@@ -50,6 +50,7 @@ def send_receipt(
                 "days_left": line.days_left,
                 "days": line.days,
                 "discount_basis_points": line.discount_basis_points,
+                "discount_minor": line.discount_minor,
                 "net_minor": line.net_minor,
             }
             for line in lines

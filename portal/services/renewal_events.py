@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
+from portal.domain.payment_references import display_reference
 from portal.domain.periods import Period
 from portal.domain.subscriptions import ItemState
 from portal.models import AuditEvent, OutboxMessage
@@ -73,6 +74,7 @@ def _mails(step: Step, invoice: Issued, now: datetime) -> Iterator[tuple[Any, ..
             "gross_minor": invoice.draft.gross_minor,
             "due_on": invoice.due_on.isoformat(),
             "will_be_collected": invoice.collected,
+            "reference": display_reference(invoice.reference),
             **from_balance,
         }
     )

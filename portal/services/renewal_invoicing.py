@@ -16,7 +16,7 @@ from portal.domain.periods import local_date
 from portal.models import DeskTask, Invoice, InvoiceLine, Job, Payment, PaymentAttempt
 from portal.services.balance_use import plan_uses, write_uses
 from portal.services.bulk_rows import as_json, insert_rows, take_ids
-from portal.services.invoicing import invoice_number
+from portal.services.invoicing import invoice_number, transfer_reference
 from portal.services.numbering import take_numbers
 from portal.services.renewal_loading import Payer
 from portal.services.renewal_planning import DraftInvoice, Step
@@ -54,7 +54,7 @@ _TASK = ("account_id", "kind", "dedupe_key", "details", "created_at")
 class Issued:
     """An invoice that was issued; `collected`: the charge of its `rest_minor` is reserved.
 
-    `used_minor` of it was paid from the account's balance.
+    `used_minor` of it was paid from the account's balance; `reference` is that of a transfer.
     """
 
     id: int
@@ -64,6 +64,7 @@ class Issued:
     draft: DraftInvoice
     used_minor: int
     collected: bool
+    reference: str
 
     @property
     def rest_minor(self) -> int:
@@ -102,7 +103,11 @@ def issue_invoices(
         collected = rest != 0 and not payer.by_transfer and bool(payer.method_id)
         number = invoice_number(vendor.invoice_prefix, year, sequence)
         due_on = later if payer.by_transfer else issued_on
-        issued[step.subscription_id] = Issued(key, sequence, number, due_on, draft, used, collected)
+        issued[step.subscription_id] = Issued(
+            key, sequence, number, due_on, draft, used, collected,
+            transfer_reference(payer.buyer.payment_terms, year, sequence,
+                               payer.buyer.country),
+        )  # fmt: skip
     insert_rows(
         connection, _INVOICES, _INVOICE,
         (_invoice(step, issued[step.subscription_id], issued_on, seller, now)
@@ -127,7 +132,7 @@ def _invoice(
         invoice.id, buyer.account_id, "invoice", issued_on.year, invoice.sequence, invoice.number,
         "renewal", step.subscription_id, now, issued_on, invoice.due_on, buyer.currency,
         draft.net_minor, draft.tax_minor, draft.gross_minor, draft.tax, buyer.locale, seller,
-        draft.buyer, buyer.payment_terms, "", "paid" if free else "open", invoice.used_minor, 0,
+        draft.buyer, buyer.payment_terms, invoice.reference, "paid" if free else "open", invoice.used_minor, 0,
         now if free else None,
     )  # fmt: skip
 

@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, aliased
 
 from portal.db import among, fetch_all
+from portal.domain.order_lines import Sold
 from portal.domain.subscriptions import SubscriptionState
 from portal.models import (
     Account,
     AddOn,
     BillingPeriod,
     Invoice,
+    Order,
+    OrderLine,
     PaymentMethod,
     Plan,
     Product,
     Subscription,
+    SubscriptionItem,
     Term,
 )
 from portal.queries.quotes import AccountBuying, list_account_buying
@@ -46,7 +50,10 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The next period where it was written and invoiced ahead (I3)."""
+    """The next period where it was written and invoiced ahead (I3).
+
+    `net_minor` is what was invoiced of it: by its own invoice, and by orders since.
+    """
 
     id: int
     term_id: int
@@ -112,6 +119,21 @@ _AROUND = (
 )
 # Apart, and only where something was invoiced ahead: a plan for the few would read all invoices.
 _INVOICES = select(Invoice.id, Invoice.number, Invoice.net_minor).where(among(Invoice.id))
+_ORDERED = (
+    select(
+        SubscriptionItem.subscription_id,
+        OrderLine.details,
+        OrderLine.net_minor,
+        OrderLine.period_ends_on,
+    )
+    .join(Order, Order.id == OrderLine.order_id)
+    .outerjoin(SubscriptionItem, SubscriptionItem.id == OrderLine.item_id)
+    .where(
+        among(Order.account_id),
+        or_(Order.status == "paid", Order.status == "done"),
+        OrderLine.kind == "coming",
+    )
+)
 _ACCOUNTS = select(
     Account.id, Account.name, Account.external_ref, Account.invoice_recipients
 ).where(among(Account.id))
@@ -136,30 +158,43 @@ def load_renewing(session: Session, subscription_ids: Collection[int]) -> list[R
     invoices = {
         row[0]: row for row in (fetch_all(connection, _INVOICES, ids=ahead) if ahead else ())
     }
+    ordered = _ordered_ahead(connection, around) if ahead else {}
     payers = _payers(connection, {row[1] for row in around.values()})
     states = {
         row.state.subscription_id: row.state
         for row in read_states(fetch_all(connection, _STATES, ids=ids))
     }
     return [
-        _renewing(around[one], payers[around[one][1]], states[one], invoices)
+        _renewing(around[one], payers[around[one][1]], states[one], invoices, ordered.get(one, 0))
         for one in ids
         if one in around and one in states
     ]
 
 
 def _renewing(
-    row: Any, payer: Payer, state: SubscriptionState, invoices: Mapping[int, Any]
+    row: Any, payer: Payer, state: SubscriptionState, invoices: Mapping[int, Any], ordered: int
 ) -> Renewing:
     (_id, _account, parked_at, period_id, term_id, terms, next_id, next_term, next_end,
      invoice_id) = row  # fmt: skip
     following = None
     if next_id is not None:
         _key, number, net_minor = invoices.get(invoice_id, (None, None, 0))
-        following = Following(next_id, next_term, next_end, number, net_minor)
+        following = Following(next_id, next_term, next_end, number, net_minor + ordered)
     return Renewing(
         payer, state, period_id, term_id, terms, following, parked=parked_at is not None
     )
+
+
+def _ordered_ahead(connection: Connection, around: Mapping[int, Any]) -> dict[int, int]:
+    """What granted orders have billed of the coming periods, by subscription (I3)."""
+    found: dict[int, int] = {}
+    ids = sorted({row[1] for row in around.values()})
+    for of_item, details, net_minor, ends_on in fetch_all(connection, _ORDERED, ids=ids):
+        sold = Sold.read(details)
+        key = of_item or (sold.subscription_id if sold is not None else None) or 0
+        if key in around and around[key][-2] == ends_on:
+            found[key] = found.get(key, 0) + net_minor
+    return found
 
 
 def _payers(connection: Connection, account_ids: Collection[int]) -> dict[int, Payer]:

@@ -23,6 +23,7 @@ from portal.services.renewal_changes import apply_changes
 from portal.services.renewal_events import write_events
 from portal.services.renewal_invoicing import Issued, issue_invoices
 from portal.services.renewal_planning import Step
+from portal.services.transfer_lapsing import lapse_unpaid_orders
 
 __all__ = ["write_steps"]
 
@@ -45,6 +46,12 @@ def write_steps(
     unpaid = [step for step in steps if step.renewing.state.status == "suspended"]
     ahead = [x.renewing.following.id for x in unpaid if x.renewing.following is not None]
     credit_ahead(session, ahead, catalogue=catalogue, now=now)
+    lapse_unpaid_orders(
+        session,
+        {x.subscription_id: (x.payer.id, x.plan.on) for x in steps
+         if x.enters and x.payer.by_transfer},
+        catalogue=catalogue, now=now,
+    )  # fmt: skip
     _close(session, steps, now)
     apply_changes(session, [step for step in steps if step.enters], now)
     _keep_overhang(session, steps)

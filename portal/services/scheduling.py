@@ -53,6 +53,10 @@ class Opened:
     today: date
     catalogue: Catalogue
 
+    def asked_on(self, asked_at: datetime | None) -> date:
+        """The account's local day that counts for the notice: today, or of an earlier request (S4)."""
+        return self.today if asked_at is None else local_date(asked_at, self.account.time_zone)
+
 
 def open_subscription(
     session: Session, account_id: int, subscription_id: int, *, catalogue: Catalogue, now: datetime
@@ -119,6 +123,7 @@ def schedule_as_shown(
     *,
     actor: Actor,
     now: datetime,
+    asked_at: datetime | None = None,
 ) -> ScheduledChange:
     """Write the change that was confirmed as `shown` (`PlannedChange.key`); it waits once (Q4).
 
@@ -133,7 +138,7 @@ def schedule_as_shown(
         if day is not None and day != planned.time.effective_on:
             raise DomainError("date_moved", on=planned.time.effective_on)
         raise DomainError("change_differs")
-    return schedule_change(session, opened, planned, actor=actor, now=now)
+    return schedule_change(session, opened, planned, actor=actor, now=now, asked_at=asked_at)
 
 
 def undo_change(

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
-from portal.domain.periods import local_date
 from portal.domain.seat_removal import plan_other_choice, plan_seat_removal, waits_already
 from portal.domain.seats import may_change_seats
 from portal.models import ScheduledChange
@@ -62,14 +61,13 @@ def remove_seats(
     connection = session.connection()
     held = list_subscription_held(connection, account_id, subscription_id)
     admins = count_active_admins(connection, account_id)
-    asked_on = opened.today if asked_at is None else local_date(asked_at, account.time_zone)
     removal = plan_seat_removal(
         state,
         item_id,
         remove,
         held=[one.held for one in held],
         active_admins=admins,
-        asked_on=asked_on,
+        asked_on=opened.asked_on(asked_at),
         notice_days=catalogue.policy.change_notice_days,
         chosen=chosen,
     )

@@ -117,7 +117,7 @@ def answer_request(
     if RequestStatus(request.status).is_final:
         request.closed_at = now
         # A quote of what was confirmed, and is not to be had after all, cannot be paid any more.
-        expire_quotes_on(session, account_id, subject_of_service(account_id, request.package_key),
+        expire_quotes_on(session, account, subject_of_service(account_id, request.package_key),
                          now=now)  # fmt: skip
     session.flush()
     record(session,

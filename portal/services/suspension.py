@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 from portal.db import among
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
+from portal.domain.orders import OrderStatus
 from portal.models import (
     Account,
     DunningCase,
     Invoice,
     InvoiceLine,
+    Order,
     OrderLine,
     Product,
     SeatEntry,
@@ -25,7 +27,13 @@ from portal.models import (
 from portal.services.audit import SYSTEM, record
 from portal.services.entitlements import announce_entitlements
 
-__all__ = ["list_subscriptions_of", "require_access", "restore_access", "suspend_access"]
+__all__ = [
+    "is_granted",
+    "list_subscriptions_of",
+    "require_access",
+    "restore_access",
+    "suspend_access",
+]
 
 
 def require_access(session: Session, account_id: int) -> None:
@@ -37,6 +45,14 @@ def require_access(session: Session, account_id: int) -> None:
     )
     if session.scalars(query).first() is not None:
         raise DomainError("account_suspended")
+
+
+def is_granted(session: Session, invoice: Invoice) -> bool:
+    """Whether the customer has what an invoice is for: an order that waits for its transfer has not."""
+    if invoice.order_id is None:
+        return True
+    status = session.scalar(select(Order.status).where(Order.id == invoice.order_id))
+    return status != OrderStatus.INVOICED
 
 
 def list_subscriptions_of(session: Session, invoice: Invoice) -> list[Subscription]:

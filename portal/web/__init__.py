@@ -30,11 +30,22 @@ AREAS = (
     "owed",
     "billing",
     "wallet",
+    "requests",
     "support",
     "members",
     "consents",
     "activity",
     "data_export",
+    "desk",
+    "desk.accounts",
+    "desk.requests",
+    "desk.quoting",
+    "desk.orders",
+    "desk.tasks",
+    "desk.operation",
+    "desk.payments",
+    "desk.statements",
+    "desk.credits",
 )
 
 
@@ -45,6 +56,7 @@ def install_web(app: Flask, babel: Babel) -> None:
         bad_input,
         errors,
         languages,
+        large_files,
         locale,
         navigation,
         operation,
@@ -54,6 +66,7 @@ def install_web(app: Flask, babel: Babel) -> None:
         static_files,
     )
 
+    large_files.install(app)
     bad_input.install(app)
     locale.install(app, babel)
     signed_in.install(app)

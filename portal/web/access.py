@@ -8,18 +8,27 @@ from typing import Any, TypeVar
 from flask import Flask, abort, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.domain.permissions import Permission, StaffRole, is_allowed
+from portal.domain.permissions import Permission, StaffPermission, is_allowed, is_staff_allowed
 from portal.web.messages import problem_sentence
 from portal.web.pages import see_other
 from portal.web.signed_in import signed_in
 
-__all__ = ["access_of", "check_every_route_declares", "enforce", "public", "requires", "signed_in_only",
-           "staff_only", "stays_open"]  # fmt: skip
+__all__ = [
+    "access_of",
+    "check_every_route_declares",
+    "enforce",
+    "public",
+    "requires",
+    "signed_in_only",
+    "staff_permission",
+    "stays_open",
+]  # fmt: skip
 
 View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "portal_access"
 _STAYS_OPEN = "portal_stays_open"
-PUBLIC, SIGNED_IN, STAFF = "public", "signed_in", "staff"
+PUBLIC, SIGNED_IN = "public", "signed_in"
+_OF_STAFF = {permission.value: permission for permission in StaffPermission}
 
 
 def _declare(access: str) -> Callable[[View], View]:
@@ -30,8 +39,8 @@ def _declare(access: str) -> Callable[[View], View]:
     return mark
 
 
-def requires(permission: Permission) -> Callable[[View], View]:
-    """The route is for members of the current account that have `permission`."""
+def requires(permission: Permission | StaffPermission) -> Callable[[View], View]:
+    """The route is for members of the current account that have `permission`, or for such staff."""
     return _declare(permission.value)
 
 
@@ -51,14 +60,14 @@ def signed_in_only(view: View) -> View:
     return _declare(SIGNED_IN)(view)
 
 
-def staff_only(view: View) -> View:
-    """The route is for the vendor's staff (the desk)."""
-    return _declare(STAFF)(view)
-
-
 def access_of(view: Callable[..., Any]) -> str | None:
     """What `view` declares, or None."""
     return getattr(view, _ATTRIBUTE, None)
+
+
+def staff_permission(access: str) -> StaffPermission | None:
+    """The permission of staff that `access` names, or None where it is a customer's."""
+    return _OF_STAFF.get(access)
 
 
 def check_every_route_declares(app: Flask) -> None:
@@ -88,8 +97,11 @@ def enforce() -> ResponseReturnValue | None:
         return redirect(url_for("auth.sign_in", next=wanted), 303)
     if access == SIGNED_IN:
         return None
-    if access == STAFF:
-        return None if who.staff_role in {role.value for role in StaffRole} else abort(403)
+    of_staff = staff_permission(access)
+    if of_staff is not None:
+        if who.staff_role is None or not is_staff_allowed(who.staff_role, of_staff):
+            abort(403)
+        return None
     if who.account is None or who.role is None or who.member_status is None:
         return redirect(url_for("auth.accounts", next=wanted), 303)
     if not is_allowed(who.role, who.member_status, Permission(access)):

@@ -71,6 +71,20 @@ SENTENCES: dict[str, Any] = {
     "quote_declined": _l("This quote was declined. Make a new one."),
     "quote_expired": _l("This quote has expired. Make a new one: prices are shown before you pay."),
     "quote_superseded": _l("This quote was replaced by a newer one."),
+    "quote_withdrawn": _l("This quote was withdrawn. Your account executive can tell you more."),
+    "pays_automatically": _l(
+        "This account pays by card or direct debit: the quote is accepted by paying it."
+    ),
+    "offer_empty": _l("Add at least one line first."),
+    "discount_malformed": _l("Enter a discount from 0 to 100 per cent, with at most two decimals."),
+    "discount_too_large": _l(
+        "The discount is more than the line costs: enter at most %(maximum)s."
+    ),
+    "validity_past": _l("This day has passed. Choose today or a later day."),
+    "validity_too_long": _l("A quote can be valid until %(on)s at the latest."),
+    "order_not_awaited": _l(
+        "This order does not wait for a transfer any more. Nothing was changed."
+    ),
     "quote_would_replace": _l(
         "Another quote is open for the same products. Confirm that this one replaces it."
     ),
@@ -119,6 +133,57 @@ SENTENCES: dict[str, Any] = {
     "vat_number_missing": _l("There is no VAT number of an EU country that VIES could check."),
     "vat_number_confirmed": _l("Your VAT number is confirmed already."),
     # Credit notes
+    # Transfers and bank statements, on the desk
+    "transfer_nothing": _l("Enter an amount above zero."),
+    "transfer_other_currency": _l(
+        "This customer pays in %(currency)s: another currency cannot be booked."
+    ),
+    "transfer_in_future": _l("Enter a day that is not in the future."),
+    "transfer_for_void": _l("Invoice %(number)s was credited or closed: nothing is to be paid."),
+    "transfer_for_paid": _l("Invoice %(number)s is paid already."),
+    "transfer_while_collected": _l(
+        "A debit of invoice %(number)s is on its way. Wait until it has arrived or failed."
+    ),
+    "transfer_changed": _l(
+        "Something has changed for invoice %(number)s since this was shown. Nothing was booked; look at it again."
+    ),
+    "balance_changed": _l(
+        "The balance has changed since: it is %(balance)s now. Nothing was booked; look at it again."
+    ),
+    "entry_decided": _l("Somebody has decided about this entry already."),
+    "booking_over": _l("This payment cannot be taken back here."),
+    "booking_used": _l(
+        "What was too much of this payment has been used or paid back since, so the booking stays."
+    ),
+    "booking_credited": _l("Invoice %(number)s was credited since, so the booking stays."),
+    "payout_nothing": _l("Enter an amount above zero."),
+    "payout_beyond_balance": _l("At most %(maximum)s can be paid back."),
+    "credit_changed": _l(
+        "Something has changed since the credit note was shown. Look at it again before you issue it."
+    ),
+    "credit_of_order": _l(
+        "Order %(order)s waits for the payment of this invoice. Withdraw the order instead: that credits the invoice."
+    ),
+    "grant_reason_missing": _l("Enter the reason."),
+    "grant_changed": _l(
+        "Credits were given or asked for since. Nothing was done; look at the list first."
+    ),
+    "grant_decided": _l("Somebody has decided about these credits already."),
+    "grant_second_person": _l("Somebody else has to approve what you have asked for."),
+    "grant_not_yours": _l("Only who asked for the credits can take that back."),
+    "statement_no_file": _l("Choose the file of your bank."),
+    "statement_too_large": _l(
+        "This file is too large: at most 10 MB and 20,000 entries. Ask your bank for shorter periods."
+    ),
+    "statement_malformed": _l(
+        "This file cannot be read. Download it from your bank again; nothing was imported."
+    ),
+    "statement_not_camt": _l(
+        "This is no CAMT.053 statement. Choose that format at your bank; nothing was imported."
+    ),
+    "statement_other_account": _l(
+        "This statement is of another bank account (%(iban)s), not of the one on your invoices. Nothing was imported."
+    ),
     "nothing_to_credit": _l("Nothing of this invoice is left to be credited."),
     "credit_exceeds_invoice": _l("At most %(maximum)s can be credited."),
     "invoice_being_collected": _l(
@@ -250,8 +315,35 @@ SENTENCES: dict[str, Any] = {
         "Your company pays by bank transfer. Transfer the amount with the reference shown."
     ),
     "order_unknown": _l("There is no such order in your account."),
+    # Requests to the account executive
+    "requests_not_needed": _l(
+        "Your company pays automatically, so you change this yourselves on the licences page."
+    ),
+    "plan_not_chosen": _l("Choose one of the plans."),
+    "interval_not_chosen": _l("Choose one of the billing periods."),
+    "change_request_unknown": _l("There is no such request."),
+    "change_request_moved_on": _l(
+        "This is not possible any more: the request is further on by now. Look at where it stands. Nothing was changed."
+    ),
+    "request_overtaken": _l(
+        "%(by)s has worked on this request meanwhile (%(at)s). Look at where it stands now. Nothing of yours was changed."
+    ),
+    "request_went_on": _l(
+        "This request went on meanwhile (%(at)s). Look at where it stands now. Nothing of yours was changed."
+    ),
+    "reason_missing": _l("Enter the reason. The customer reads it."),
     # Sign-in
     "account_unknown": _l("You do not belong to this account."),
+    # The desk
+    "executive_unknown": _l("Choose somebody who works here."),
+    "note_empty": _l("Enter the note."),
+    "note_unknown": _l("There is no such note."),
+    "task_unknown": _l("There is no such task."),
+    "trial_unknown": _l("This customer has no such trial, or it has ended."),
+    "trial_bought": _l("This is no trial any more: it is a paid subscription."),
+    "trial_not_longer": _l("It lasts until %(on)s as it is. Choose a later day."),
+    "trial_past": _l("This day is over where the customer is. Choose today or a later one."),
+    "trial_too_long": _l("Choose a day up to %(on)s: a trial is extended by a year at most."),
     "sign_in_link_invalid": _l("This link no longer works. Ask for a new one."),
 }
 
@@ -263,9 +355,11 @@ UNSEEN = frozenset({
     "answer_empty", "request_moved_on", "request_unknown", "staff_unknown",
     "debit_amount", "debit_key", "debit_key_reused", "usage_unknown", "trial_bought",
     "trial_not_longer", "trial_past", "trial_too_long", "trial_unknown",
+    # What another customer has is answered as absent: 404.
+    "grant_unknown", "payment_unknown",
     # Calculations that no form can reach: a mistake of ours gets the generic sentence.
     "currency_mismatch", "date_before_term", "date_outside_period", "start_not_on_anchor",
-    "line_unknown", "no_such_renewal", "period_off_term", "term_opens_off_renewal", "vat_rate_unknown",
+    "line_unknown", "no_such_renewal", "number_too_large", "period_off_term", "term_opens_off_renewal", "vat_rate_unknown",
 })  # fmt: skip
 """Codes that need no sentence of their own."""
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, request
 
-from portal.domain.permissions import Permission, StaffRole, is_allowed
+from portal.domain.permissions import Permission, is_allowed, is_staff_allowed
 from portal.queries.sign_ins import SignedIn
-from portal.web.access import access_of
+from portal.web.access import access_of, staff_permission
 from portal.web.locale import words
 from portal.web.signed_in import signed_in
 
-__all__ = ["install", "navigation"]
+__all__ = ["at_desk", "install", "navigation"]
 
 _KEY = "portal_navigation"
-_STAFF_ROLES = {role.value for role in StaffRole}
+_DESK = "/desk"
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -32,9 +32,19 @@ _AREAS = (
     ("/invoices", N_("Invoices"), ()),
     ("/wallet", N_("Wallet"), ()),
     ("/members", N_("Members"), ()),
-    ("/support", N_("Support"), ("/requests",)),
+    ("/requests", N_("Requests"), ()),
+    ("/support", N_("Support"), ()),
     ("/activity", N_("Activity"), ()),
-    ("/desk", N_("Desk"), ()),
+    (_DESK, N_("Desk"), ()),
+)
+_DESK_AREAS = (
+    (_DESK, N_("To do"), ()),
+    ("/desk/requests", N_("Requests"), ()),
+    ("/desk/accounts", N_("Customers"), ()),
+    ("/desk/tasks", N_("Tasks"), ()),
+    ("/desk/statements", N_("Bank statements"), ()),
+    ("/desk/credit-grants", N_("Credits to approve"), ()),
+    ("/desk/operation", N_("Operation"), ()),
 )
 
 
@@ -63,25 +73,40 @@ def navigation(section: str | None = None) -> list[Entry]:
     if who is None:
         return []
     here = section or request.path
+    customers, desk = current_app.extensions[_KEY]
     return [
         Entry(area.path, words(area.label), _is_in(here, area))
-        for area in current_app.extensions[_KEY]
-        if _may_see(who, area.access) and (area.path != "/trial" or _has_trial(who))
+        for area in (desk if at_desk() else customers)
+        if _may_see(who, area.access) and _has_use_for(who, area.path)
     ]
 
 
+def at_desk() -> bool:
+    """Whether this is a page of the desk, for one of the vendor's people: not of their account."""
+    who = signed_in()
+    path = request.path
+    return bool(who and who.staff_role) and (path == _DESK or path.startswith(f"{_DESK}/"))
+
+
 def _is_in(path: str, area: Area) -> bool:
+    if area.path == _DESK and at_desk():  # it is no area of its own there, but the first page
+        return path == _DESK
     return any(path == prefix or path.startswith(prefix + "/") for prefix in area.prefixes)
 
 
-def _has_trial(who: SignedIn) -> bool:
-    """Only who tries something is offered the page about it."""
-    return who.account is not None and bool(who.account.trials)
+def _has_use_for(who: SignedIn, path: str) -> bool:
+    """Only who tries something is offered the page about it, and who cannot buy alone the requests."""
+    if path == "/trial":
+        return who.account is not None and bool(who.account.trials)
+    if path == "/requests":
+        return who.account is not None and who.account.payment_terms == "bank_transfer"
+    return True
 
 
 def _may_see(who: SignedIn, access: str) -> bool:
-    if access == "staff":
-        return who.staff_role in _STAFF_ROLES
+    of_staff = staff_permission(access)
+    if of_staff is not None:
+        return who.staff_role is not None and is_staff_allowed(who.staff_role, of_staff)
     if who.account is None or who.role is None or who.member_status is None:
         return False
     if access in {"public", "signed_in"}:
@@ -95,12 +120,15 @@ def install(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.methods and "GET" in rule.methods:
             access_by_path[rule.rule] = access_of(app.view_functions[rule.endpoint]) or ""
-    app.extensions[_KEY] = [
-        Area(path, label, access_by_path[path], (path, *more))
-        for path, label, more in _AREAS
-        if path in access_by_path
-    ]
+    app.extensions[_KEY] = tuple(
+        [
+            Area(path, label, access_by_path[path], (path, *more))
+            for path, label, more in areas
+            if path in access_by_path
+        ]
+        for areas in (_AREAS, _DESK_AREAS)
+    )
     app.extensions["portal_paths"] = frozenset(access_by_path)
     app.jinja_env.globals.update(
-        navigation=navigation, has_page=lambda path: path in access_by_path
+        navigation=navigation, at_desk=at_desk, has_page=lambda path: path in access_by_path
     )

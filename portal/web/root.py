@@ -34,7 +34,7 @@ def home_path() -> str:
     if who is None:
         return url_for("auth.sign_in")
     if who.account is None and who.staff_role is not None:
-        return "/desk" if "/desk" in paths else url_for("auth.staff")
+        return "/desk"
     if who.account is None or "/licences" not in paths:
         return url_for("auth.accounts")
     return "/licences"

@@ -1,4 +1,4 @@
-"""`make bench`: the pages as ratios to the floor; renewals and debits per second (tests/benchmarks).
+"""`make bench`: the pages as ratios to the floor; renewals and debits per second; the desk.
 
 Portal and floor are measured in the same interleaved rounds, floor and page side by side, so that
 whatever else the machine does meets both. Requests per second and CPU are medians of the rounds'
@@ -7,6 +7,7 @@ ratios: 0.80 means that the portal answers 80 requests while the floor answers 1
     python -m tests.benchmarks [--quick] [--database sqlite|postgresql] [--accounts 2000]
     python -m tests.benchmarks --part renewals [--size 10000] [--database postgresql]
     python -m tests.benchmarks --part debits [--quick] [--database postgresql]
+    python -m tests.benchmarks --part desk [--accounts 100000] [--database postgresql]
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.debits import bench_debits
+from tests.benchmarks.desk import bench_desk
 from tests.benchmarks.renewals import bench_renewals
 from tests.benchmarks.servers import ROOT, THREADS, Server
 from tests.benchmarks.site import Page, Site
@@ -198,7 +200,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer customers, fewer rounds")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one")
     parser.add_argument("--accounts", type=int, help="how many customers to generate")
-    parser.add_argument("--part", choices=["pages", "renewals", "debits"], help="only this one")
+    parser.add_argument(
+        "--part", choices=["pages", "renewals", "debits", "desk"], help="only this one"
+    )
     parser.add_argument("--size", type=int, nargs="+", help="how many subscriptions renew")
     given = parser.parse_args()
     accounts = given.accounts or (300 if given.quick else 2000)
@@ -213,6 +217,8 @@ def main() -> int:
             reached.append(bench_renewals(kind, sizes))
         if given.part in (None, "debits"):
             reached.append(bench_debits(kind, 64, 3.0 if given.quick else 10.0))
+        if given.part in (None, "desk"):
+            reached.append(bench_desk(kind, given.accounts or (5_000 if given.quick else 100_000)))
     return 0 if all(reached) else 1
 
 

@@ -86,7 +86,7 @@ class Site:
     def pages(self) -> list[Page]:
         """The measured requests; asking for each once here also counts its statements."""
         browser = Client(self.app)
-        browser.set_cookie("portal", self._signed({"_user_id": TOKEN, "_fresh": True}), domain=HOST)
+        browser.set_cookie("portal", self.signed({"_user_id": TOKEN, "_fresh": True}), domain=HOST)
         customer = self.customer
         first = customer.subscription_ids[0]
         answer = browser.get("/licences", base_url=f"http://{HOST}")
@@ -117,7 +117,8 @@ class Site:
         cookie = app.session_interface.get_signing_serializer(app).dumps(data)  # type: ignore[attr-defined]
         return _request("GET", "/", f"floor={cookie}")
 
-    def _signed(self, data: dict[str, object]) -> str:
+    def signed(self, data: dict[str, object]) -> str:
+        """The session cookie of the portal with `data` in it."""
         serializer = self.app.session_interface.get_signing_serializer(self.app)  # type: ignore[attr-defined]
         return str(serializer.dumps(data))
 

@@ -10,6 +10,7 @@ from tests.browser.screen import (
     AMELIA,
     CAMILLE,
     GIULIA,
+    HUGO,
     KATRIN,
     LOTTE,
     PIETER,
@@ -55,6 +56,7 @@ def prepare(browser: Browser, url: str) -> Places:
             page.goto("/invoices")
             places.invoice_by_transfer = _href(page, "tbody th a")
             places.cancelled = _cancel_last_product(page)
+    _at_the_desk(page, places)
     context.clear_cookies()
     places.link = ask_for_link(page, LOTTE)
     open_mail(page, "boekhouding@atelier-noordzee.example")
@@ -142,6 +144,52 @@ def _as_giulia(page: Page, places: Places) -> None:
     save_payment_step(page)
     places.order_waiting = place_order(page)
     places.challenge = _href(page, ".banner a.button.main")
+
+
+def _at_the_desk(page: Page, places: Places) -> None:
+    """One quote that Camille accepted, one that she has not answered, and a draft with discounts."""
+    sign_in_as(page, HUGO)
+    page.goto("/desk/accounts?q=lumiere")
+    customer = _href(page, "#customers table a")
+    places.desk_draft = f"{customer}/quotes/new"
+    _offer_words(page, places.desk_draft, "Atelier d’une journée à Lyon", "1200")
+    accepted = _send_quote(page)
+    _offer_words(page, places.desk_draft, "Reprise de vos données", "450")
+    _offer_licences(page, places.desk_draft, 3)
+    page.locator("#send textarea").fill(
+        "Comme convenu au téléphone, avec la reprise de vos données."
+    )
+    places.desk_quote = _send_quote(page)
+    places.transfer_quote = "/quotes/" + places.desk_quote.rpartition("/")[2]
+    _offer_licences(page, places.desk_draft, 2)
+    _offer_words(page, places.desk_draft, "Formation des administrateurs", "600")
+    page.locator("#lines input[name^=discount_]").first.fill("10 %")
+    page.locator("#lines button:not([name])").click()
+    sign_in_as(page, CAMILLE)
+    page.goto("/quotes/" + accepted.rpartition("/")[2])
+    page.locator("#accept button").click()
+    page.wait_for_url(re.compile(r"/orders/\d+$"))
+    places.transfer_order = path_of(page)
+    places.desk_order = f"{customer}{places.transfer_order}"
+
+
+def _offer_licences(page: Page, draft: str, more: int) -> None:
+    page.goto(draft)
+    page.locator("#line #quantity").fill(str(more))
+    page.locator("#line button").click()
+
+
+def _offer_words(page: Page, draft: str, words: str, price: str) -> None:
+    page.goto(draft)
+    page.locator("#free #text").fill(words)
+    page.locator("#free #unit_price").fill(price)
+    page.locator("#free button").click()
+
+
+def _send_quote(page: Page) -> str:
+    page.locator("#send button[value=send]").click()
+    page.wait_for_url(re.compile(r"/quotes/\d+$"))
+    return path_of(page)
 
 
 def _to_payment(page: Page) -> None:

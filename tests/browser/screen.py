@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 __all__ = [
-    "AMELIA", "CAMILLE", "GIULIA", "HUGO", "JONAS", "KATRIN", "LOTTE", "PIETER", "SOFIE",
+    "AMELIA", "CAMILLE", "GIULIA", "GRETA", "HUGO", "JONAS", "KATRIN", "LOTTE", "PIETER", "SOFIE",
     "Open", "Places", "Screen", "at", "menu_open", "of",
 ]  # fmt: skip
 
@@ -21,6 +21,7 @@ CAMILLE = "camille.roussel@lumiere-conseil.example"  # pays by bank transfer
 GIULIA = "giulia.ferrante@officine-valdarno.example"  # five products, an open quote
 AMELIA = "amelia.hart@brightwater.example"  # a trial
 HUGO = "hugo.peeters@kanto.example"  # the vendor's account executive
+GRETA = "greta.wouters@kanto.example"  # the vendor's operator
 
 
 @dataclass
@@ -52,6 +53,11 @@ class Places:
     link: str = ""
     consent: str = ""
     payment: str = ""
+    transfer_quote: str = ""
+    transfer_order: str = ""
+    desk_quote: str = ""
+    desk_order: str = ""
+    desk_draft: str = ""
 
 
 Open = Callable[[Page, Places], None]

@@ -6,20 +6,37 @@ from collections.abc import Callable, Iterable, Iterator
 
 from playwright.sync_api import BrowserContext, Page
 
+from tests.browser.desk_screens import DESK
 from tests.browser.licence_screens import LICENCES
 from tests.browser.member_screens import MEMBERS
 from tests.browser.money_screens import MONEY
+from tests.browser.offer_screens import OFFERS
 from tests.browser.payment_screens import PAYMENT_METHODS
+from tests.browser.request_screens import REQUESTS
 from tests.browser.screen import Places, Screen
 from tests.browser.shell_screens import SHELL
 from tests.browser.steps import sign_in_as
 from tests.browser.support_screens import SUPPORT
+from tests.browser.transfer_screens import TRANSFERS
 from tests.browser.trial_screens import TRIALS
 from tests.browser.wallet_screens import WALLET
 
 __all__ = ["SCREENS", "visit"]
 
-SCREENS = (*SHELL, *LICENCES, *MONEY, *MEMBERS, *PAYMENT_METHODS, *SUPPORT, *TRIALS, *WALLET)
+SCREENS = (
+    *SHELL,
+    *DESK,
+    *LICENCES,
+    *MONEY,
+    *MEMBERS,
+    *PAYMENT_METHODS,
+    *SUPPORT,
+    *REQUESTS,
+    *OFFERS,
+    *TRANSFERS,
+    *TRIALS,
+    *WALLET,
+)
 
 
 def visit(

@@ -6,7 +6,6 @@ from playwright.sync_api import Page
 
 from tests.browser.screen import (
     GIULIA,
-    HUGO,
     JONAS,
     LOTTE,
     SOFIE,
@@ -61,7 +60,6 @@ SHELL = (
     Screen("not-found", LOTTE, at("/orders/999999")),
     Screen("method-not-allowed", LOTTE, at("/cart/empty")),
     Screen("form-no-longer-valid", LOTTE, _no_token),
-    Screen("staff", HUGO, at("/staff")),
     Screen("demo-people", None, at("/demo")),
     Screen("demo-mailbox", None, at("/demo/mailbox")),
     Screen("demo-mail", None, at(lambda p: p.mail)),

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from portal.parts import Parts
-from tests.guards.site import Owner, furnish, rest_values
+from tests.guards.site import EXECUTIVE, OPERATOR, Owner, furnish, rest_values
 from tests.support.client import PortalClient
 
 
@@ -29,4 +29,20 @@ def admin(app: Flask, owners: tuple[Owner, Owner]) -> PortalClient:
     """The first customer's admin, signed in."""
     client = PortalClient(app)
     client.sign_in(owners[0].email)
+    return client
+
+
+@pytest.fixture
+def executive(app: Flask, owners: tuple[Owner, Owner]) -> PortalClient:
+    """The account executive who serves the first customer, signed in."""
+    client = PortalClient(app)
+    client.sign_in(EXECUTIVE)
+    return client
+
+
+@pytest.fixture
+def operator(app: Flask, owners: tuple[Owner, Owner]) -> PortalClient:
+    """The operator, who serves everyone, signed in."""
+    client = PortalClient(app)
+    client.sign_in(OPERATOR)
     return client

@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from portal.clock import clock
@@ -23,24 +24,34 @@ from portal.mail.mailbox import DemoMailbox
 from portal.mail.transport import RenderedMail
 from portal.models import (
     Account,
+    AccountNote,
+    BankEntry,
+    BankStatement,
+    ChangeRequest,
     Consent,
+    CreditGrant,
     CreditNote,
     DemoMail,
     DemoObject,
+    DeskTask,
     Invoice,
     Member,
     Order,
+    Payment,
     Person,
     Quote,
+    RequestMessage,
+    RequestStep,
     ScheduledChange,
     SignInLink,
     SignInSession,
+    StaffMember,
     Subscription,
     SupportMessage,
 )
 from portal.parts import Parts
 from portal.services.support_messages import send_message
-from portal.web.access import access_of
+from portal.web.access import access_of, staff_permission
 from portal.web.signed_in import token_hash
 from tests.support.buying import (
     ATELIER,
@@ -52,19 +63,35 @@ from tests.support.buying import (
     actor_of,
     collected,
     order_ready_to_pay,
+    plan_item,
     use_method,
 )
 from tests.support.changes import wait_for_fewer_seats
 from tests.support.client import PortalClient
 from tests.support.crediting import credited
 
-__all__ = ["ABSENT", "OWNED", "Owner", "Route", "contents", "furnish", "owner_of", "routes"]
+__all__ = [
+    "ABSENT",
+    "EXECUTIVE",
+    "OPERATOR",
+    "OWNED",
+    "Owner",
+    "Route",
+    "contents",
+    "furnish",
+    "owner_of",
+    "routes",
+]
+
+EXECUTIVE, OPERATOR = "hugo.peeters@kanto.example", "greta.wouters@kanto.example"
+"""The vendor's people: who serves the first of the two customers, and who serves everyone."""
 
 LINK_TOKEN = "a-sign-in-link-of-the-guards-0123456789"
 
 OWNED = frozenset(
-    {"account_id", "change_id", "credit_note", "member_id", "message_id", "number", "order_id",
-     "quote_id", "session_id", "setup_id", "subscription_id"}
+    {"account_id", "change_id", "credit_note", "member_id", "message_id", "note_id", "number",
+     "order_id", "quote_id", "request_id", "session_id", "setup_id", "subscription_id", "task_id",
+     "entry_id", "grant_id", "payment_id", "statement_id"}
 )  # fmt: skip
 """Arguments that name something of one account or one person."""
 
@@ -75,7 +102,7 @@ ABSENT: dict[str, Any] = dict.fromkeys(OWNED, 987654321) | {
 """Values that name nothing."""
 
 _REST = frozenset(
-    {"add_on_key", "digest", "locale", "mail_id", "name", "package_key", "place", "plan_key",
+    {"add_on_key", "digest", "job_id", "locale", "mail_id", "name", "outbox_id", "package_key", "place", "plan_key",
      "product_key", "ref", "service_key", "token", "year"}
 )  # fmt: skip
 
@@ -94,6 +121,11 @@ class Route:
     def is_owned(self) -> bool:
         """Whether its address names something of a customer."""
         return bool(self.arguments & OWNED)
+
+    @property
+    def is_of_staff(self) -> bool:
+        """Whether it is a route of the desk."""
+        return staff_permission(self.access) is not None
 
     def path(self, values: dict[str, Any]) -> str:
         """Its address with `values`."""
@@ -150,6 +182,8 @@ def furnish(app: Flask, parts: Parts) -> tuple[Owner, Owner]:
                     session, account_named(session, account).id, "Guards", "Who goes there?",
                     catalogue=parts.catalogue, actor=actor_of(session, email), now=clock.now(),
                 )  # fmt: skip
+            with transaction() as session:
+                _put_on_the_desk(session, account_named(session, account))
             owners.append(owner_of(email, account))
     with app.app_context(), transaction() as session:
         person = session.scalars(select(Person).where(Person.email == LOTTE)).one()
@@ -169,6 +203,48 @@ def furnish(app: Flask, parts: Parts) -> tuple[Owner, Owner]:
     with app.app_context():
         DemoMailbox("portal@kanto.example").send(_mail())
     return owners[0], owners[1]
+
+
+def _put_on_the_desk(session: Session, account: Account) -> None:
+    """A note, a task, a request; the first customer is the account executive's, the other nobody's."""
+    hugo = session.scalars(select(Person).where(Person.email == EXECUTIVE)).one()
+    served_by = select(StaffMember.id).where(StaffMember.person_id == hugo.id)
+    account.account_executive_id = session.scalar(served_by) if account.name == ATELIER else None
+    session.add(AccountNote(account_id=account.id, at=clock.now(), author_id=hugo.id,
+                            text="Who goes there?"))  # fmt: skip
+    session.add(DeskTask(account_id=account.id, kind="overhang", created_at=clock.now(),
+                         dedupe_key=f"guards:{account.id}", details={"licences": 1}))  # fmt: skip
+    asker = session.scalars(
+        select(Member.person_id).where(Member.account_id == account.id, Member.role == "admin")
+    ).first()
+    _put_money_on_the_desk(session, account, hugo.id)
+    request = ChangeRequest(
+        account_id=account.id, kind="fewer_seats", item_id=plan_item(session, account.name).id,
+        quantity=1, details="Who goes there?", status="sent", sent_at=clock.now(),
+        sent_on=clock.now().date(), sent_by_id=asker,
+    )  # fmt: skip
+    session.add(request)
+    session.flush()
+    session.add(RequestStep(request_id=request.id, at=clock.now(), status="sent", author_id=asker,
+                            from_staff=False))  # fmt: skip
+    session.add(RequestMessage(request_id=request.id, at=clock.now(), author_id=asker,
+                               from_staff=False, text="Who goes there?"))  # fmt: skip
+
+
+def _put_money_on_the_desk(session: Session, account: Account, hugo_id: int) -> None:
+    """Credits to approve, and a bank statement: that of the second customer is an operator's import."""
+    greta = session.scalars(select(Person).where(Person.email == OPERATOR)).one()
+    importer = hugo_id if account.name == ATELIER else greta.id
+    session.add(CreditGrant(account_id=account.id, credits=5_000, reason="Who goes there?",
+                            status="waiting", asked_by_id=hugo_id, asked_at=clock.now()))  # fmt: skip
+    statement = BankStatement(iban="BE68539007547034", number="1", currency="EUR", entries=1,
+                              imported_at=clock.now(), imported_by_id=importer)  # fmt: skip
+    session.add(statement)
+    session.flush()
+    session.add(BankEntry(statement_id=statement.id, key=f"guards:{account.id}",
+                          booked_on=clock.now().date(), amount_minor=100, currency="EUR",
+                          payer_text="Who goes there?", status="waiting"))  # fmt: skip
+    session.flush()
 
 
 def _mail() -> RenderedMail:
@@ -209,17 +285,26 @@ def owner_of(email: str, account: str) -> Owner:
                     Member.account_id == row.id, Member.person_id != person.id
                 )
             ),
+            "entry_id": latest(select(BankEntry.id).where(BankEntry.key == f"guards:{row.id}")),
+            "grant_id": of_account(CreditGrant),
             "message_id": of_account(SupportMessage),
+            "note_id": of_account(AccountNote),
             "number": of_account(Invoice, Invoice.number),
             "order_id": of_account(Order),
+            "payment_id": of_account(Payment),
             "quote_id": of_account(Quote),
+            "request_id": of_account(ChangeRequest),
             "session_id": latest(
                 select(func.max(SignInSession.id)).where(SignInSession.person_id == person.id)
             ),
             "setup_id": latest(select(func.max(setups.c.id)).where(setups.c.account_id == row.id)),
+            "statement_id": latest(
+                select(BankEntry.statement_id).where(BankEntry.key == f"guards:{row.id}")
+            ),
             "subscription_id": latest(
                 select(func.min(Subscription.id)).where(Subscription.account_id == row.id)
             ),
+            "task_id": of_account(DeskTask),
         }
     return Owner(email, values)
 
@@ -232,6 +317,8 @@ def rest_values(app: Flask) -> dict[str, Any]:
             "digest": asset.digest,
             "name": asset.name,
             "locale": "en",
+            "job_id": 1,
+            "outbox_id": 1,
             "mail_id": session.scalar(select(func.max(DemoMail.id))),
             "place": 0,
             "token": LINK_TOKEN,

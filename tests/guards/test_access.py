@@ -12,9 +12,18 @@ from werkzeug.test import TestResponse
 
 from portal.app import create_app
 from portal.config import DEMO_CATALOG, Mode, Settings
-from portal.domain.permissions import Permission
+from portal.domain.permissions import Permission, StaffPermission
 from portal.parts import Parts
-from tests.guards.site import ABSENT, Owner, addresses, contents, routes, with_rest
+from tests.guards.site import (
+    ABSENT,
+    OPERATOR,
+    OWNED,
+    Owner,
+    addresses,
+    contents,
+    routes,
+    with_rest,
+)
 from tests.support.client import PortalClient
 
 # Everybody may open these, signed in or not. Add a line only for what may be seen by the world.
@@ -62,7 +71,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 
 def test_every_route_declares_who_may_use_it(portal_app: Flask) -> None:
-    known = {permission.value for permission in Permission} | {"public", "signed_in", "staff"}
+    known = {each.value for each in (*Permission, *StaffPermission)} | {"public", "signed_in"}
     for route in routes(portal_app, "GET", "POST"):
         assert route.access in known, route
 
@@ -115,7 +124,7 @@ def test_another_customers_ids_answer_as_absent_ones(
     before = contents(app)
     seen = 0
     for route in routes(app, "GET", "POST"):
-        if not route.is_owned:
+        if not route.is_owned or route.is_of_staff:
             continue
         seen += 1
         told = {}
@@ -129,33 +138,85 @@ def test_another_customers_ids_answer_as_absent_ones(
     assert contents(app) == before
 
 
-def test_ones_own_ids_are_found(
-    app: Flask, admin: PortalClient, owners: tuple[Owner, Owner], rest: dict[str, Any]
+def test_a_customer_that_an_account_executive_does_not_serve_answers_as_an_absent_one(
+    app: Flask, executive: PortalClient, owners: tuple[Owner, Owner], rest: dict[str, Any]
 ) -> None:
-    """The guard above would hold nothing if these were not found either."""
+    own, foreign = owners
+    executive.csrf_token()
+    before = contents(app)
+    seen = 0
+    for route in routes(app, "GET", "POST"):
+        if not route.is_owned or route.access != StaffPermission.SERVE.value:
+            continue
+        seen += 1
+        # What is another customer's is absent under the address of one's own, too.
+        mixed = foreign.values | {"account_id": own.values["account_id"]}
+        named = {"foreign": foreign.values, "absent": ABSENT}
+        if route.arguments & OWNED > {"account_id"}:
+            named["mixed"] = mixed
+        told = {}
+        for whose, values in named.items():
+            path = with_rest(route, values, rest)
+            answer = _ask(executive, route.method, path)
+            assert answer.status_code == 404, f"{whose}: {route.method} {path}"
+            told[whose] = (_plain(answer, path), sorted(answer.headers.keys()))
+        assert len({str(each) for each in told.values()}) == 1, route
+    assert seen > 15
+    assert contents(app) == before
+
+
+def test_the_desk_is_for_staff_and_its_rights_are_kept_apart(
+    app: Flask, admin: PortalClient, executive: PortalClient, owners: tuple[Owner, Owner],
+    rest: dict[str, Any],
+) -> None:  # fmt: skip
+    """A customer's admin opens nothing of it; an account executive nothing of the operators'."""
+    admin.csrf_token()
+    executive.csrf_token()
+    before = contents(app)
+    seen = set()
+    for route, path in addresses(app, owners[0].values, rest, "GET", "POST"):
+        if route.is_of_staff:
+            seen.add(route.access)
+            assert _ask(admin, route.method, path).status_code == 403, f"{route.method} {path}"
+            if route.access != StaffPermission.SERVE.value:
+                status = _ask(executive, route.method, path).status_code
+                assert status == 403, f"{route.method} {path}"
+        else:
+            assert not path.startswith("/desk"), f"{path} is not declared to be the staff's"
+    assert {StaffPermission.SERVE.value, StaffPermission.OPERATE.value} <= seen
+    assert contents(app) == before
+
+
+def test_ones_own_ids_are_found(
+    app: Flask, admin: PortalClient, operator: PortalClient, owners: tuple[Owner, Owner],
+    rest: dict[str, Any],
+) -> None:  # fmt: skip
+    """The guards above would hold nothing if these were not found either."""
     own, _foreign = owners
     for route in routes(app, "GET"):
         if route.is_owned:
             path = with_rest(route, own.values, rest)
-            status = admin.browser.get(path).status_code
+            client = operator if route.is_of_staff else admin
+            status = client.browser.get(path).status_code
             assert status in {200, 303}, f"{path}: {status}"
     for route in routes(app, "POST"):
         if route.is_owned:
             client = PortalClient(app)  # two of them end the session that they are sent in
-            client.sign_in(own.email)
+            client.sign_in(OPERATOR if route.is_of_staff else own.email)
             path = with_rest(route, own.values, rest)
             status = _ask(client, "POST", path).status_code
             assert status in {303, 422}, f"{path}: {status}"
 
 
 def test_numbers_without_end_and_NULs_are_not_found(
-    app: Flask, admin: PortalClient, owners: tuple[Owner, Owner], rest: dict[str, Any]
+    app: Flask, admin: PortalClient, operator: PortalClient, rest: dict[str, Any]
 ) -> None:
     for bad in ("0", "9" * 18, "9" * 40, "1%00", "%00", "1e3", "-1", "%F0%28%8C%28", "٣"):
         for route in routes(app, "GET"):
             if route.is_owned:
                 path = with_rest(route, dict.fromkeys(ABSENT, bad), rest)
-                status = admin.browser.get(path).status_code
+                client = operator if route.is_of_staff else admin
+                status = client.browser.get(path).status_code
                 assert status == 404, f"{path}: {status}"
 
 

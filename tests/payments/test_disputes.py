@@ -200,6 +200,7 @@ def test_M4_M6_money_that_comes_back_to_an_invoice_paid_otherwise_is_owed(
         transfer = Payment(
             account_id=first.account_id, invoice_id=invoice.id, kind="bank_transfer",
             amount_minor=9_574, currency="EUR", status="succeeded", created_at=clock.now(),
+            received_on=clock.now().date(),
         )  # fmt: skip
         session.add(transfer)
         session.flush()

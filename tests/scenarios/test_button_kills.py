@@ -78,7 +78,7 @@ class Ground:
         done = subprocess.run(
             [sys.executable, "-m", "tests.support.payment_process", self.database.url,
              str(self.database.folder), now.isoformat(), work, str(key), str(moment), *address],
-            cwd=ROOT, capture_output=True, timeout=120, check=False,
+            cwd=ROOT, capture_output=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()[-2000:]
         return done.returncode != 0

@@ -10,14 +10,19 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, select, text
 
+from portal.bank.camt053 import read_statements
 from portal.clock import clock
 from portal.db import transaction
+from portal.domain.money import Money
 from portal.extensions import db
 from portal.jobs.worker import run_due
-from portal.models import AccountBalance, Payment
+from portal.models import AccountBalance, BankEntry, Payment
 from portal.models.columns import APPEND_ONLY_TABLES
 from portal.parts import Parts
 from portal.payments.demo_gateway import DemoGateway, Fault
+from portal.services.credit_grants import give_credits
+from portal.services.statement_import import import_statements
+from portal.services.transfer_booking import Transfer, book_transfer
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,
@@ -27,12 +32,28 @@ from tests.support.buying import (
 )
 from tests.support.crediting import credited
 from tests.support.ledger import differences, the_books_agree
+from tests.support.transfers import Line, an_open_invoice, camt, staff
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
 
+def a_busy_desk(parts: Parts) -> None:
+    """A transfer of a bank statement is booked, and credits are given by hand."""
+    invoice, actor = an_open_invoice(parts), staff()
+    with transaction() as session:
+        import_statements(session, read_statements(camt(Line(10_000), Line(-5))), file_name="a",
+                          catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+        entry = session.scalars(select(BankEntry).where(BankEntry.status == "waiting")).one()
+        transfer = Transfer(Money(10_000, "EUR"), entry.booked_on, "x", entry.id)
+        book_transfer(session, invoice.account_id, invoice.number, transfer, shown="10000:0:0",
+                      catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+        give_credits(session, invoice.account_id, 10, "Goodwill", last=0,
+                     catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+
+
 def busy(parts: Parts) -> None:
-    """An order, a refund, a balance and a renewal that uses it."""
+    """A transfer and credits of the desk, an order, a refund, a balance and a renewal that uses it."""
+    a_busy_desk(parts)
     collected(parts, order_ready_to_pay(parts).attempt_id)
     credited(parts, amounts={1: 1_000})
     with transaction() as session:
@@ -91,6 +112,10 @@ BROKEN = {
     "payment_refunded": "UPDATE refund SET amount_minor = amount_minor - 1",
     "payment_without_invoice": "UPDATE payment SET invoice_id = NULL WHERE id = (SELECT max(id) FROM payment)",
     "payment_attempts": "UPDATE payment_attempt SET status = 'declined' WHERE id = (SELECT max(id) FROM payment_attempt)",
+    "transfer_booked": "UPDATE payment SET received_on = NULL WHERE kind = 'bank_transfer'",
+    "entry_booked": "UPDATE bank_entry SET amount_minor = amount_minor + 1 WHERE status = 'booked'",
+    "statement_entries": "UPDATE bank_statement SET entries = entries + 1",
+    "granted_credits": "UPDATE credit_grant SET credits = credits + 1",
     "payment_disputed": "INSERT INTO payment_dispute (payment_id, gateway_ref, amount_minor, currency, state, reason, created_at) SELECT id, 'dp_1', amount_minor, currency, 'lost', '', created_at FROM payment WHERE id = (SELECT max(id) FROM payment)",
     "currency": "UPDATE refund SET currency = 'USD'",
     "order_invoiced": "UPDATE customer_order SET status = 'failed' WHERE id = (SELECT max(id) FROM customer_order)",

@@ -409,6 +409,7 @@ def test_I3_the_invoice_is_mailed_once_to_each_recipient_and_says_whether_it_is_
         "account_name": customer.account_name, "invoice_id": invoice.id,
         "invoice_number": invoice.number, "currency": "EUR", "gross_minor": invoice.gross_minor,
         "due_on": invoice.issued_on.isoformat(), "will_be_collected": True,
+        "reference": "",
     }  # fmt: skip
     assert mails[0].dedupe_key == f"renewal_invoice:{invoice.id}:facturen@voorbeeld.example"
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
@@ -257,7 +258,7 @@ class Customers:
     def _row(self, model: Any, **values: Any) -> int:
         row_id = self._next_id(model)
         self._ids[model] = row_id
-        self.rows[model].append({"id": row_id, **values})
+        self.rows[model].append({**_unsaid(model), "id": row_id, **values})
         return row_id
 
     def _read_offers(self) -> list[_Offer]:
@@ -381,3 +382,13 @@ def _buyer(number: int) -> dict[str, Any]:
         "vat_number": None, "vat_status": "none", "billing_email": f"b{number}@bulk.example",
         "purchase_order": "",
     }  # fmt: skip
+
+
+@cache
+def _unsaid(model: Any) -> dict[str, Any]:
+    """What a row has where nothing is said: the columns' own defaults, or NULL."""
+    return {
+        column.name: column.default.arg if column.default is not None else None
+        for column in model.__table__.columns
+        if column.nullable or (column.default is not None and column.default.is_scalar)
+    }

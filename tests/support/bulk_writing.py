@@ -29,7 +29,7 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
     insert_rows(
         connection, table, columns, [[_plain(row[name]) for name in columns] for row in rows]
     )
-    if connection.dialect.name != "postgresql":
+    if connection.dialect.name != "postgresql" or "id" not in table.c:
         return
     # The next row of the application must not take an id that is in use.
     connection.execute(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.models import Assignment, AuditEvent, OutboxMessage, Subscription, SubscriptionItem
+from tests.conftest import NOW
 from tests.support.buying import BRIGHTWATER, account_named
 
 __all__ = ["LAST_DAY", "SANNE", "events_of", "held_by", "local", "mails_of", "trial_row"]
@@ -31,10 +32,12 @@ def trial_row(books: Session, account: str = BRIGHTWATER) -> Subscription:
 
 
 def mails_of(books: Session, topic: str, account: str = BRIGHTWATER) -> list[OutboxMessage]:
-    """The mails of a topic to a customer, in the order in which they were written."""
+    """The mails of a topic to a customer since the test began, in the order they were written."""
     books.rollback()
     query = select(OutboxMessage).where(
-        OutboxMessage.topic == topic, OutboxMessage.account_id == account_named(books, account).id
+        OutboxMessage.topic == topic,
+        OutboxMessage.account_id == account_named(books, account).id,
+        OutboxMessage.created_at >= NOW,
     )
     return list(books.scalars(query.order_by(OutboxMessage.id)))
 

@@ -14,10 +14,11 @@ depends_on = None
 APPEND_ONLY = (
     "account_balance",
     "audit_event",
-    "request_message",
     "order_line",
     "invoice_line",
     "credit_note",
+    "request_step",
+    "request_message",
     "seat_entry",
     "support_reply",
     "credit_entry",
@@ -106,6 +107,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_job_dedupe_key")),
     )
     op.create_index(
+        "ix_job_failed",
+        "job",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'failed'"),
+        postgresql_where=sa.text("status = 'failed'"),
+    )
+    op.create_index(
         "ix_job_waiting",
         "job",
         ["run_at"],
@@ -161,6 +170,30 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "product_id", "key", "package_key", name=op.f("uq_add_on_product_id_key_package_key")
         ),
+    )
+    op.create_table(
+        "bank_statement",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("iban", sa.String(length=34), nullable=False),
+        sa.Column("number", sa.String(length=40), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("file_name", sa.String(length=200), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "imported_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("known", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["imported_by_id"],
+            ["person.id"],
+            name=op.f("fk_bank_statement_imported_by_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_statement")),
+    )
+    op.create_index(
+        "ix_bank_statement_imported_by_id", "bank_statement", ["imported_by_id", "id"], unique=False
     )
     op.create_table(
         "plan",
@@ -269,9 +302,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_ref", name=op.f("uq_account_external_ref")),
     )
     op.create_index(
-        op.f("ix_account_account_executive_id"), "account", ["account_executive_id"], unique=False
+        "ix_account_account_executive_id_name",
+        "account",
+        ["account_executive_id", "name", "id"],
+        unique=False,
     )
-    op.create_index("ix_account_name", "account", ["name"], unique=False)
+    op.create_index("ix_account_name", "account", ["name", "id"], unique=False)
     op.create_table(
         "price",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -320,6 +356,63 @@ def upgrade() -> None:
         sqlite_where=sa.text("retired_at IS NULL"),
         postgresql_where=sa.text("retired_at IS NULL"),
     )
+    op.create_table(
+        "account_note",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "author_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "removed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_account_note_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["author_id"],
+            ["person.id"],
+            name=op.f("fk_account_note_author_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["removed_by_id"],
+            ["person.id"],
+            name=op.f("fk_account_note_removed_by_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_note")),
+    )
+    op.create_index(
+        "ix_account_note_account_id_id", "account_note", ["account_id", "id"], unique=False
+    )
+    op.create_table(
+        "account_word",
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "word",
+            sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_account_word_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "word", name=op.f("pk_account_word")),
+    )
+    op.create_index("ix_account_word_word", "account_word", ["word", "account_id"], unique=False)
     op.create_table(
         "audit_event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -418,6 +511,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_desk_task_dedupe_key")),
     )
     op.create_index(op.f("ix_desk_task_account_id"), "desk_task", ["account_id"], unique=False)
+    op.create_index(
+        "ix_desk_task_done",
+        "desk_task",
+        ["done_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NOT NULL"),
+        postgresql_where=sa.text("done_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_desk_task_open",
+        "desk_task",
+        ["created_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
     op.create_table(
         "member",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -498,6 +607,14 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_outbox_message_account_id"), "outbox_message", ["account_id"], unique=False
+    )
+    op.create_index(
+        "ix_outbox_message_failed",
+        "outbox_message",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'failed'"),
+        postgresql_where=sa.text("status = 'failed'"),
     )
     op.create_index(
         "ix_outbox_message_waiting",
@@ -880,7 +997,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("source IN ('cart', 'staff')", name=op.f("ck_quote_source")),
         sa.CheckConstraint(
-            "status IN ('open', 'accepted', 'declined', 'expired', 'superseded')",
+            "status IN ('open', 'accepted', 'declined', 'expired', 'superseded', 'withdrawn')",
             name=op.f("ck_quote_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -908,6 +1025,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_quote_number")),
     )
     op.create_index(op.f("ix_quote_account_id"), "quote", ["account_id"], unique=False)
+    op.create_index(
+        "ix_quote_open",
+        "quote",
+        ["valid_until", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'open'"),
+        postgresql_where=sa.text("status = 'open'"),
+    )
     op.create_table(
         "subscription_item",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1070,9 +1195,11 @@ def upgrade() -> None:
         sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("subject_key", sa.String(length=120), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("discount_basis_points", sa.Integer(), nullable=False),
+        sa.Column("discount_minor", sa.BigInteger(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('seats', 'plan_credit', 'plan_charge', 'add_on', 'credits', 'service', 'free', 'start')",
+            "kind IN ('seats', 'plan_credit', 'plan_charge', 'add_on', 'credits', 'service', 'free', 'start', 'coming')",
             name=op.f("ck_cart_line_kind"),
         ),
         sa.ForeignKeyConstraint(
@@ -1150,7 +1277,7 @@ def upgrade() -> None:
         sa.Column("failure", sa.JSON(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('placed', 'requires_action', 'failed', 'abandoned', 'paid', 'done')",
+            "status IN ('placed', 'requires_action', 'invoiced', 'failed', 'abandoned', 'paid', 'done')",
             name=op.f("ck_customer_order_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -1178,6 +1305,14 @@ def upgrade() -> None:
         op.f("ix_customer_order_account_id"), "customer_order", ["account_id"], unique=False
     )
     op.create_index(
+        "ix_customer_order_invoiced",
+        "customer_order",
+        ["account_id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'invoiced'"),
+        postgresql_where=sa.text("status = 'invoiced'"),
+    )
+    op.create_index(
         "uq_customer_order_quote",
         "customer_order",
         ["quote_id"],
@@ -1196,14 +1331,16 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("unit_minor", sa.BigInteger(), nullable=False),
         sa.Column("discount_basis_points", sa.Integer(), nullable=False),
+        sa.Column("discount_minor", sa.BigInteger(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('seats', 'plan_credit', 'plan_charge', 'add_on', 'credits', 'service', 'free', 'start')",
+            "kind IN ('seats', 'plan_credit', 'plan_charge', 'add_on', 'credits', 'service', 'free', 'start', 'coming')",
             name=op.f("ck_quote_line_kind"),
         ),
         sa.CheckConstraint(
             "discount_basis_points BETWEEN 0 AND 10000", name=op.f("ck_quote_line_discount")
         ),
+        sa.CheckConstraint("discount_minor >= 0", name=op.f("ck_quote_line_discount_minor")),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_quote_line_quantity")),
         sa.ForeignKeyConstraint(
             ["item_id"],
@@ -1400,9 +1537,25 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open'"),
     )
     op.create_index(
+        "ix_invoice_open_transfer",
+        "invoice",
+        ["gross_minor", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'open' AND payment_terms = 'bank_transfer'"),
+        postgresql_where=sa.text("status = 'open' AND payment_terms = 'bank_transfer'"),
+    )
+    op.create_index(
         op.f("ix_invoice_subscription_id"), "invoice", ["subscription_id"], unique=False
     )
     op.create_index("uq_invoice_order_id", "invoice", ["order_id"], unique=True)
+    op.create_index(
+        "uq_invoice_payment_reference",
+        "invoice",
+        ["payment_reference"],
+        unique=True,
+        sqlite_where=sa.text("payment_reference <> ''"),
+        postgresql_where=sa.text("payment_reference <> ''"),
+    )
     op.create_table(
         "order_line",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1414,6 +1567,7 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("unit_minor", sa.BigInteger(), nullable=False),
         sa.Column("discount_basis_points", sa.Integer(), nullable=False),
+        sa.Column("discount_minor", sa.BigInteger(), nullable=False),
         sa.Column("days_left", sa.Integer(), nullable=True),
         sa.Column("days", sa.Integer(), nullable=True),
         sa.Column("period_starts_on", sa.Date(), nullable=True),
@@ -1421,7 +1575,7 @@ def upgrade() -> None:
         sa.Column("net_minor", sa.BigInteger(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('seats', 'plan_credit', 'plan_charge', 'add_on', 'credits', 'service', 'free', 'start')",
+            "kind IN ('seats', 'plan_credit', 'plan_charge', 'add_on', 'credits', 'service', 'free', 'start', 'coming')",
             name=op.f("ck_order_line_kind"),
         ),
         sa.ForeignKeyConstraint(
@@ -1518,6 +1672,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("item_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("quantity", sa.Integer(), nullable=True),
+        sa.Column("target", sa.String(length=40), nullable=False),
         sa.Column("details", sa.Text(), nullable=False),
         sa.Column("purchase_order", sa.String(length=200), nullable=False),
         sa.Column("status", sa.String(length=40), nullable=False),
@@ -1533,6 +1688,8 @@ def upgrade() -> None:
         sa.Column(
             "invoice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("effective_on", sa.Date(), nullable=True),
+        sa.Column("decline_reason", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -1582,15 +1739,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change_request")),
     )
     op.create_index(
-        op.f("ix_change_request_account_id"), "change_request", ["account_id"], unique=False
+        "ix_change_request_account_id_id", "change_request", ["account_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_change_request_closed",
+        "change_request",
+        ["closed_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_change_request_invoice_id",
+        "change_request",
+        ["invoice_id"],
+        unique=False,
+        sqlite_where=sa.text("invoice_id IS NOT NULL"),
+        postgresql_where=sa.text("invoice_id IS NOT NULL"),
     )
     op.create_index(
         "ix_change_request_open",
         "change_request",
-        ["sent_at"],
+        ["sent_at", "id"],
         unique=False,
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_change_request_quote_id",
+        "change_request",
+        ["quote_id"],
+        unique=False,
+        sqlite_where=sa.text("quote_id IS NOT NULL"),
+        postgresql_where=sa.text("quote_id IS NOT NULL"),
     )
     op.create_table(
         "credit_note",
@@ -1711,6 +1892,7 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("unit_minor", sa.BigInteger(), nullable=False),
         sa.Column("discount_basis_points", sa.Integer(), nullable=False),
+        sa.Column("discount_minor", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("days_left", sa.Integer(), nullable=True),
         sa.Column("days", sa.Integer(), nullable=True),
         sa.Column("period_starts_on", sa.Date(), nullable=True),
@@ -2054,6 +2236,169 @@ def upgrade() -> None:
         op.f("ix_request_message_request_id"), "request_message", ["request_id"], unique=False
     )
     op.create_table(
+        "request_step",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("author_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("from_staff", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('sent', 'preparing', 'invoiced', 'paid', 'done', 'confirmed', 'declined', 'withdrawn')",
+            name=op.f("ck_request_step_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["author_id"],
+            ["person.id"],
+            name=op.f("fk_request_step_author_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["change_request.id"],
+            name=op.f("fk_request_step_request_id_change_request"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_request_step")),
+    )
+    op.create_index(
+        op.f("ix_request_step_request_id"), "request_step", ["request_id"], unique=False
+    )
+    op.create_table(
+        "bank_entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("key", sa.String(length=60), nullable=False),
+        sa.Column("booked_on", sa.Date(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("payer_name", sa.String(length=140), nullable=False),
+        sa.Column("payer_iban", sa.String(length=34), nullable=False),
+        sa.Column("payer_reference", sa.String(length=140), nullable=False),
+        sa.Column("payer_text", sa.Text(), nullable=False),
+        sa.Column("is_reversal", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column(
+            "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "decided_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint(
+            "(status = 'booked') = (payment_id IS NOT NULL)", name=op.f("ck_bank_entry_payment")
+        ),
+        sa.CheckConstraint(
+            "status IN ('waiting', 'booked', 'set_aside', 'outgoing')",
+            name=op.f("ck_bank_entry_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["decided_by_id"],
+            ["person.id"],
+            name=op.f("fk_bank_entry_decided_by_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"],
+            ["payment.id"],
+            name=op.f("fk_bank_entry_payment_id_payment"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["statement_id"],
+            ["bank_statement.id"],
+            name=op.f("fk_bank_entry_statement_id_bank_statement"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_entry")),
+        sa.UniqueConstraint("key", name=op.f("uq_bank_entry_key")),
+        sa.UniqueConstraint("payment_id", name=op.f("uq_bank_entry_payment_id")),
+    )
+    op.create_index(
+        "ix_bank_entry_statement_id_id", "bank_entry", ["statement_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_bank_entry_waiting",
+        "bank_entry",
+        ["statement_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
+    op.create_table(
+        "credit_grant",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("credits", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column(
+            "asked_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "decided_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "(status = 'approved') = (entry_id IS NOT NULL)", name=op.f("ck_credit_grant_entry")
+        ),
+        sa.CheckConstraint(
+            "status IN ('waiting', 'approved', 'declined', 'withdrawn')",
+            name=op.f("ck_credit_grant_status"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('approved', 'declined') OR decided_by_id IS NULL OR decided_by_id <> asked_by_id",
+            name=op.f("ck_credit_grant_second_person"),
+        ),
+        sa.CheckConstraint("credits > 0", name=op.f("ck_credit_grant_credits")),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_credit_grant_account_id_account"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["asked_by_id"],
+            ["person.id"],
+            name=op.f("fk_credit_grant_asked_by_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["decided_by_id"],
+            ["person.id"],
+            name=op.f("fk_credit_grant_decided_by_id_person"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["entry_id"],
+            ["credit_entry.id"],
+            name=op.f("fk_credit_grant_entry_id_credit_entry"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_grant")),
+        sa.UniqueConstraint("entry_id", name=op.f("uq_credit_grant_entry_id")),
+    )
+    op.create_index(
+        "ix_credit_grant_account_id_id", "credit_grant", ["account_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_credit_grant_waiting",
+        "credit_grant",
+        ["asked_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
+    op.create_table(
         "payment_attempt",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -2268,6 +2613,9 @@ def downgrade() -> None:
     op.drop_table("refund")
     op.drop_table("payment_dispute")
     op.drop_table("payment_attempt")
+    op.drop_table("credit_grant")
+    op.drop_table("bank_entry")
+    op.drop_table("request_step")
     op.drop_table("request_message")
     op.drop_table("payment")
     op.drop_table("credit_entry")
@@ -2305,11 +2653,14 @@ def downgrade() -> None:
     op.drop_table("desk_task")
     op.drop_table("cart")
     op.drop_table("audit_event")
+    op.drop_table("account_word")
+    op.drop_table("account_note")
     op.drop_table("price")
     op.drop_table("account")
     op.drop_table("staff_member")
     op.drop_table("sign_in_link")
     op.drop_table("plan")
+    op.drop_table("bank_statement")
     op.drop_table("add_on")
     op.drop_table("product")
     op.drop_table("person")

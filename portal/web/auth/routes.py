@@ -114,7 +114,7 @@ def use_link(token: str) -> ResponseReturnValue:
     _begin(opened.token, opened.locale)
     wanted = local_path(opened.next_path, "")
     home = home_path()
-    if wanted and opened.account_id is not None:
+    if wanted and (opened.account_id is not None or home == url_for("desk.index")):
         return see_other(wanted)
     if wanted and home == url_for("auth.accounts"):
         return see_other(url_for("auth.accounts", next=wanted))
@@ -164,19 +164,6 @@ def enter_account(account_id: int) -> ResponseReturnValue:
         abort(404)
     _begin(token, who.locale)
     return see_other(local_path(request.form.get("next"), "") or home_path())
-
-
-@blueprint.get("/staff")
-@signed_in_only
-def staff() -> ResponseReturnValue:
-    """Where the vendor's own people land while there is no desk."""
-    who = signed_in()
-    assert who is not None
-    if who.staff_role is None:
-        abort(404)
-    if home_path() == "/desk":
-        return redirect("/desk", 303)
-    return respond("auth/staff.html")
 
 
 @blueprint.get("/sessions")

@@ -16,7 +16,7 @@ from portal.domain.order_lines import SoldOnce
 from portal.domain.permissions import Permission
 from portal.domain.subscriptions import SubscriptionState
 from portal.domain.trials import is_unpaid_trial
-from portal.domain.wishes import Credits, NewAddOn, Service, Start, Switch, Wish
+from portal.domain.wishes import Credits, Free, NewAddOn, Service, Start, Switch, Wish
 from portal.languages import language
 from portal.queries.quotes import get_cart_wishes
 from portal.queries.subscriptions import list_subscription_states
@@ -59,6 +59,8 @@ def _line(wish: Wish, states: Sequence[SubscriptionState]) -> Line | None:
     catalogue, locale = parts().catalogue, speech().locale
     if isinstance(wish, Credits | Service):
         return _once(wish)
+    if isinstance(wish, Free):
+        return None  # an account executive's: no customer can wish it
     if isinstance(wish, Start):
         if any(s.product_key == wish.product and not is_unpaid_trial(s) for s in states):
             return None

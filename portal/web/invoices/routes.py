@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, request, send_file
+from flask import Blueprint, abort, request, send_file
 from flask.typing import ResponseReturnValue
 
 from portal.documents.credit_note_words import correction_words, reason_words
 from portal.documents.invoice_document import InvoiceDocument
-from portal.documents.invoice_pdf import invoice_filename, render_invoice
-from portal.documents.invoice_words import address_lines, formula, payment_words, tax_note
 from portal.domain.permissions import Permission
 from portal.languages import language
 from portal.queries.credit_notes import (
@@ -23,6 +21,7 @@ from portal.queries.invoices import (
     list_invoices_of_year,
 )
 from portal.web.access import requires
+from portal.web.invoices.documents import document_words, pdf_of
 from portal.web.invoices.year_archive import pack_year
 from portal.web.locale import speech
 from portal.web.pages import respond
@@ -68,35 +67,14 @@ def show(number: str) -> ResponseReturnValue:
 
 
 def _show(invoice: InvoiceDocument, **more: object) -> ResponseReturnValue:
-    words = language(speech().locale)
-    return respond(
-        "invoices/show.html",
-        invoice=invoice,
-        **more,
-        formulas={line.position: formula(line, invoice.currency, words) for line in invoice.lines},
-        payment=payment_words(invoice, words),
-        taxes=[
-            (
-                words.gettext(
-                    "VAT %(rate)s on %(net)s",
-                    rate=words.percent(row.rate),
-                    net=words.money(invoice.money(row.net_minor)),
-                ),
-                invoice.money(row.tax_minor),
-            )
-            for row in invoice.tax_rows
-        ],
-        tax_note=tax_note(invoice, words),
-        seller_lines=address_lines(invoice.seller, words),
-        buyer_lines=address_lines(invoice.buyer, words),
-    )
+    return respond("invoices/show.html", **document_words(invoice), **more)
 
 
 @blueprint.get("/<number>.pdf")
 @requires(Permission.SEE_MONEY)
 def pdf(number: str) -> ResponseReturnValue:
     """The PDF, in the language the invoice was frozen in."""
-    return _pdf(_invoice(number))
+    return pdf_of(_invoice(number))
 
 
 @blueprint.get("/credit-notes/<credit_note>")
@@ -116,18 +94,7 @@ def show_credit_note(credit_note: str) -> ResponseReturnValue:
 @requires(Permission.SEE_MONEY)
 def credit_note_pdf(credit_note: str) -> ResponseReturnValue:
     """Its PDF, in the language of the invoice that it corrects."""
-    return _pdf(_credit_note(credit_note))
-
-
-def _pdf(invoice: InvoiceDocument) -> ResponseReturnValue:
-    stop_reading()
-    response = Response(
-        render_invoice(invoice, parts().catalogue.vendor.accent), mimetype="application/pdf"
-    )
-    response.headers.set(
-        "Content-Disposition", "attachment", filename=invoice_filename(invoice.number)
-    )
-    return response
+    return pdf_of(_credit_note(credit_note))
 
 
 @blueprint.get("/year/<int:year>.zip")

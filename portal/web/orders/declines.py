@@ -33,6 +33,12 @@ _SENTENCES: dict[str, Any] = {
     "taken_back": _l("Your bank took the payment back."),
     "pickup_card": _l("The bank declined the card. Use another one."),
     "gateway_not_configured": _l("Payments are not set up yet. Please contact support."),
+    "order_lapsed": _l(
+        "The money had not arrived by the renewal, so the order lapsed and its invoice was credited. Nothing is to be paid."
+    ),
+    "order_withdrawn": _l(
+        "The order was withdrawn and its invoice was credited. Nothing is to be paid."
+    ),
     "gateway_key_refused": _l("Payments are not set up yet. Please contact support."),
 }
 _GENERIC = _l("Your bank declined the payment and gave no reason.")

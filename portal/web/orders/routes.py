@@ -5,20 +5,17 @@ from __future__ import annotations
 from flask import Blueprint, abort, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.domain.catalogue import Catalogue
-from portal.domain.labels import label_of
-from portal.domain.order_lines import SUBSCRIPTION_KINDS, Sold, SoldOnce
+from portal.domain.order_lines import SUBSCRIPTION_KINDS
 from portal.domain.orders import UNRESOLVED
 from portal.domain.permissions import Permission
-from portal.languages import language
 from portal.queries.orders import OrderLineRow, OrderRow, get_order
 from portal.web.access import requires, stays_open
 from portal.web.attempts import flash_still_checked, give_up, look_up
 from portal.web.locale import speech
 from portal.web.orders.declines import decline_sentence
+from portal.web.orders.views import line_label
 from portal.web.pages import respond, see_other
 from portal.web.signed_in import account, parts, read_connection
-from portal.wording import goods_words
 
 blueprint = Blueprint("orders", __name__, url_prefix="/orders/<int:order_id>")
 
@@ -29,7 +26,7 @@ def show(order_id: int) -> ResponseReturnValue:
     """Placed, paid, provisioning, done; or what happened instead and what to do."""
     order, lines = _order(order_id)
     locale, catalogue = speech().locale, parts().catalogue
-    named = [(_label(line, catalogue, locale), line) for line in lines]
+    named = [(line_label(line, catalogue, locale), line) for line in lines]
     return respond(
         "orders/show.html",
         "orders/_progress.html",
@@ -77,16 +74,6 @@ def _refresh(order: OrderRow) -> bool:
     if order.attempt_id is None or order.status not in UNRESOLVED:
         return True
     return look_up(order.attempt_id)
-
-
-def _label(line: OrderLineRow, catalogue: Catalogue, locale: str) -> str:
-    """What a line sold, as it was ordered; an older one names what its item is."""
-    sold = Sold.read(line.details) or SoldOnce.read(line.details)
-    if sold is not None:
-        return goods_words(language(locale), catalogue, sold)
-    return label_of(
-        catalogue, line.product_key or "", line.plan_key, line.add_on_key, line.package_key, locale
-    )
 
 
 def _order(order_id: int) -> tuple[OrderRow, tuple[OrderLineRow, ...]]:

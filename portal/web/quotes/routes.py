@@ -1,4 +1,4 @@
-"""Quotes: the list, the review of one, declining it."""
+"""Quotes: the list, the review of one, its PDF, accepting and declining it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from flask_babel import gettext as _
 from portal.db import transaction
 from portal.domain.errors import DomainError
 from portal.domain.permissions import Permission
+from portal.domain.quotes import terms_key
 from portal.queries.quotes import list_quotes
 from portal.services.quoting import decline_quote
+from portal.services.transfer_orders import accept_quote
 from portal.web.access import requires
 from portal.web.acting import acting_person
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
-from portal.web.quotes.forms import DeclineForm
-from portal.web.quotes.views import read_quote
+from portal.web.quotes.documents import pdf_of_quote
+from portal.web.quotes.forms import AcceptForm, DeclineForm
+from portal.web.quotes.views import QuoteView, read_quote, read_quote_of
 from portal.web.signed_in import account, parts, read_connection, stop_reading
 
 blueprint = Blueprint("quotes", __name__, url_prefix="/quotes")
@@ -54,8 +57,68 @@ def index() -> ResponseReturnValue:
 @requires(Permission.SEE_MONEY)
 def review(quote_id: int) -> ResponseReturnValue:
     """Every line with its formula, VAT, total, validity; and what can be done with it."""
-    view = read_quote(quote_id)
-    return respond("quotes/review.html", "quotes/_review.html", view=view, form=DeclineForm())
+    return _review(read_quote(quote_id))
+
+
+@blueprint.get("/<int:quote_id>.pdf")
+@requires(Permission.SEE_MONEY)
+def pdf(quote_id: int) -> ResponseReturnValue:
+    """The quote as a document, in the account's language."""
+    view = read_quote_of(account().id, quote_id, locale=account().locale)
+    return pdf_of_quote(view)
+
+
+@blueprint.post("/<int:quote_id>/accept")
+@requires(Permission.BUY)
+def accept(quote_id: int) -> ResponseReturnValue:
+    """Say yes, where the company pays by bank transfer: the invoice follows at once (Q3, I3)."""
+    form = AcceptForm()
+    if not form.validate():
+        return _review(read_quote(quote_id), 422, accept_form=form)
+    read_quote(quote_id)  # 404 for a foreign or unknown quote
+    stop_reading()
+    try:
+        with transaction() as session:
+            order = accept_quote(
+                session,
+                account().id,
+                quote_id,
+                shown=form.shown.data or "",
+                purchase_order=form.purchase_order.data or "",
+                catalogue=parts().catalogue,
+                actor=acting_person(),
+                now=parts().clock.now(),
+            )
+            order_id = order.id
+    except DomainError as error:
+        if error.code == "terms_changed":
+            form.problem(
+                "", _("The amount has changed since this page was shown. Check the new amount.")
+            )
+            return _review(read_quote(quote_id), 422, accept_form=form)
+        flash(error_sentence(error), "warn")
+        return see_other(url_for("quotes.review", quote_id=quote_id))
+    return see_other(url_for("orders.show", order_id=order_id))
+
+
+def _review(
+    view: QuoteView,
+    status: int = 200,
+    *,
+    form: DeclineForm | None = None,
+    accept_form: AcceptForm | None = None,
+) -> ResponseReturnValue:
+    usual = AcceptForm(data={"purchase_order": view.buying.purchase_order})
+    return respond(
+        "quotes/review.html",
+        "quotes/_review.html",
+        status,
+        view=view,
+        form=form or DeclineForm(formdata=None),
+        accept_form=accept_form or usual,
+        shown=terms_key(view.priced) if view.priced is not None else "",
+        invoice_due_days=parts().catalogue.policy.invoice_due_days,
+    )
 
 
 @blueprint.post("/<int:quote_id>/decline")
@@ -65,7 +128,7 @@ def decline(quote_id: int) -> ResponseReturnValue:
     view = read_quote(quote_id)
     form = DeclineForm()
     if not form.validate():
-        return respond("quotes/review.html", "quotes/_review.html", 422, view=view, form=form)
+        return _review(view, 422, form=form)
     stop_reading()
     try:
         with transaction() as session:

@@ -31,6 +31,22 @@ TOP_UP = {
     "gross_minor": 21780,
 }  # fmt: skip
 
+QUOTE = {
+    "account_name": "Müller & Söhne", "quote_id": 9, "quote_number": "Q-2026-0009",
+    "currency": "EUR", "gross_minor": 9574, "valid_until": "2026-11-28",
+}  # fmt: skip
+
+REQUEST = {
+    "account_name": "Müller & Söhne", "change_request_id": 17, "request_number": 17,
+    "kind": "more_seats", "quantity": 3, "label": "Kanto CRM <b>Pro</b>", "target": "",
+    "sent_on": "2026-11-02", "author_name": "Jan <b>B</b>", "author_email": "j@x.example",
+}  # fmt: skip
+
+ORDER = {
+    "account_name": "Müller & Söhne", "order_id": 7, "order_number": "O-2026-00007",
+    "invoice_id": 3, "invoice_number": "KAN-2026-00012", "currency": "EUR", "gross_minor": 9574,
+}  # fmt: skip
+
 PAYLOADS: dict[str, dict[str, Any]] = {
     "sign_in_link": {"link": f"{URL}/sign-in/abc?x=1&y=2", "minutes": 10, "name": "Lotte <b>V</b>"},
     "receipt": {
@@ -54,6 +70,16 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "owed_suspended": {**OWED, "reason": "lost_card", "ends_on": "2026-12-30"},
     "owed_recovered": OWED,
     "owed_ended": {**OWED, "reason": "expired_card", "ends_on": "2026-12-30"},
+    "quote_prepared": {**QUOTE, "sender": "Hugo Peeters", "message": "As <discussed>."},
+    "quote_expiring": QUOTE,
+    "quote_answered": {"account_name": "Müller & Söhne", "desk_account_id": 3, "desk_quote_id": 9,
+                       "quote_number": "Q-2026-0009", "answer": "declined", "by": "Jan",
+                       "reason": "Too <expensive>."},
+    "order_invoice": {**ORDER, "due_on": "2026-11-28"},
+    "order_lapsed": ORDER,
+    "executive_changed": {"account_name": "Müller & Söhne", "executive_name": "Jan",
+                          "executive_email": "j@x.example", "executive_phone": "+32 59 00 01 45"},
+    "customer_assigned": {"account_id": 7, "account_name": "Müller & Söhne", "assigned_by": "Jan"},
     "new_admin_contact": {"account_name": "Müller & Söhne", "name": "Jan", "email": "j@x.example",
                           "added_by": "Lotte"},
     "invitation": {"account_name": "Müller & Söhne", "invited_by": "Lotte"},
@@ -113,6 +139,17 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "message_number": 12, "about": "Invoice & more", "text": "Hello,\n\nwhat is <this>?",
         "kind": "message",
     },
+    "request_step": {**REQUEST, "status": "declined", "by": "Hugo Peeters",
+                     "reason": "Not <before> March.", "answers_to": "hugo@x.example"},
+    "request_answered": {**REQUEST, "text": "Which <shop>?"},
+    "desk_request_step": {**REQUEST, "desk_account_id": 3, "happened": "sent",
+                          "details": "From <Monday> on.", "purchase_order": "PO <7>"},
+    "desk_request_message": {**REQUEST, "desk_account_id": 3, "text": "The <one> in Lille."},
+    "desk_digest": {
+        "name": "Hugo Peeters", "on": "2026-11-02", "requests": 2, "overdue": 1, "tasks": 0,
+        "lines": [{"account_name": "Müller & <Söhne>", "kind": "fewer_seats", "quantity": 2,
+                   "days": 3}],
+    },
     "support_answered": {
         "about": "Invoice & more", "text": "It is your\nrenewal.", "answered_by": "Hugo Peeters",
         "support_email": "support@kanto.example", "support_message_id": 12,
@@ -139,6 +176,18 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "trial_extended": {
         "account_name": "Müller & Söhne", "product": "Kanto CRM", "product_key": "crm",
         "ends_on": "2026-12-24",
+    },
+    "transfer_received": {
+        "account_name": "Müller & Söhne", "account_id": 2, "invoice_number": "KAN-2026-00012",
+        "currency": "EUR", "amount_minor": 12_500, "left_minor": 0, "balance_minor": 2_500,
+    },
+    "transfer_booked": {
+        "account_name": "Müller & Söhne", "account_id": 2, "currency": "EUR",
+        "amount_minor": 12_500, "balance_minor": 12_500, "booked_by": "Greta <b>W</b>",
+    },
+    "balance_paid_back": {
+        "account_name": "Müller & Söhne", "currency": "EUR", "amount_minor": 2_500,
+        "left_minor": 100,
     },
     "access_loss": {
         "account_name": "A", "product": "Kanto CRM Pro", "change_id": 7, "on": "2026-11-30",
@@ -262,6 +311,36 @@ def test_I4_the_mail_of_an_invalid_number_names_it_and_where_to_correct_it() -> 
     mail = rendered("vat_number_invalid")
     assert "DE299180232" in mail.text
     assert f"{URL}/billing/details" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("sent", "Nothing changes and nothing is due"),
+        ("preparing", "Hugo Peeters sees to it"),
+        ("invoiced", "went out to whoever gets your invoices"),
+        ("confirmed", "It counts from 2 February 2027."),
+        ("declined", "Not <before> March."),
+        ("withdrawn", "You have taken it back."),
+        ("done", "What you asked for is done."),
+    ],
+)
+def test_a_customer_reads_where_the_request_stands_and_answers_to_a_person(
+    status: str, says: str
+) -> None:
+    mail = rendered("request_step", status=status, effective_on="2027-02-02")
+    assert says in mail.text
+    assert "3 more licences for Kanto CRM <b>Pro</b>" in mail.text
+    assert f"{URL}/requests/17" in mail.text
+    assert mail.reply_to == "hugo@x.example"
+
+
+def test_the_desk_reads_what_is_asked_and_answers_to_who_asked() -> None:
+    mail = rendered("desk_request_step")
+    assert mail.subject == "[17] Müller & Söhne: new request"
+    assert f"{URL}/desk/accounts/3/requests/17" in mail.text
+    assert mail.reply_to == "j@x.example"
+    assert rendered("request_answered").reply_to == "j@x.example"
 
 
 def test_a_subject_is_one_line_whatever_a_name_holds() -> None:

@@ -208,7 +208,7 @@ def test_another_persons_session_is_404(client: PortalClient, app, session: Sess
     client.sign_in(ADMIN)
     client.get("/sessions")
     client.post(f"/sessions/{row.id}/end", status=404)
-    stranger.get("/staff")
+    stranger.get("/desk")
 
 
 def test_staff_without_an_account_has_a_page(client: PortalClient, session: Session) -> None:
@@ -216,6 +216,16 @@ def test_staff_without_an_account_has_a_page(client: PortalClient, session: Sess
     client.get(_link(session))
     client.follow(client.post(_link(session)))
     client.get("/licences", 303)
+
+
+def test_staff_lands_on_the_page_of_the_desk_that_a_mail_named(
+    client: PortalClient, session: Session
+) -> None:
+    client.get("/desk/tasks", 303)
+    client.get("/sign-in?next=/desk/tasks")
+    client.post("/sign-in", {"email": "hugo.peeters@kanto.example", "next": "/desk/tasks"})
+    client.get(_link(session))
+    assert client.post(_link(session)).headers["Location"] == "/desk/tasks"
 
 
 def test_staff_that_left_gets_no_link(client: PortalClient, session: Session) -> None:

@@ -245,7 +245,7 @@ def test_a_bank_transfer_account_accepts_through_its_executive(
     client.get(f"/quotes/{quote_id}")
     assert client.page is not None
     text = client.page.text()
-    assert "Tell your account executive that you accept." in text
+    assert "Accept and get the invoice of" in text
     assert "Hugo Peeters" in text
     before = row_counts(books)
     for path in ("payment", "service-order"):

@@ -1,0 +1,1 @@
+"""What the vendor's bank says: account statements as it delivers them."""

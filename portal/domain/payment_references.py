@@ -1,0 +1,124 @@
+"""References of bank transfers that carry their own check digits.
+
+RF (ISO 11649) everywhere, the structured communication (OGM-VCS) for Belgian customers, whose
+banks have a field of its own for it. Both hold the invoice's year and sequence, so that no two
+invoices share one. Stored compact; `display_reference` is what people read and type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from stdnum import iso11649
+from stdnum.be import ogm_vcs
+from stdnum.iso7064 import mod_97_10
+
+from portal.domain.errors import DomainError
+
+__all__ = ["display_reference", "find_references", "is_structured", "near_references",
+           "reference_for", "valid_neighbours"]  # fmt: skip
+
+_SEQUENCE_DIGITS = 8
+_OWN_LENGTH = len("RF00") + 2 + _SEQUENCE_DIGITS
+_DIGITS = "0123456789"
+_RF_LENGTH = len("RF00") + 2 + _SEQUENCE_DIGITS
+_RF_DIGITS = re.compile(r"RF\d+")
+_RF = re.compile(r"RF\s?\d{2}(?:[\s.-]?[0-9A-Z]){1,21}", re.IGNORECASE)
+_BELGIAN = re.compile(r"(?<!\d)\d{3}[\s/]?\d{4}[\s/]?\d{5}(?!\d)")
+
+
+def reference_for(year: int, sequence: int, buyer_country: str) -> str:
+    """The compact reference of an invoice: 12 digits in Belgium, 'RF..' elsewhere.
+
+    DomainError `number_too_large` above 99,999,999 invoices a year.
+    """
+    if sequence >= 10**_SEQUENCE_DIGITS:
+        raise DomainError("number_too_large", maximum=10**_SEQUENCE_DIGITS - 1)
+    digits = f"{year % 100:02d}{sequence:0{_SEQUENCE_DIGITS}d}"
+    if buyer_country == "BE":
+        return digits + str(ogm_vcs.calc_check_digits(digits))
+    return f"RF{mod_97_10.calc_check_digits(digits + 'RF')}{digits}"
+
+
+def is_structured(reference: str) -> bool:
+    """Whether it is a reference of ours in compact form, with check digits that hold."""
+    return bool(iso11649.is_valid(reference) or ogm_vcs.is_valid(reference))
+
+
+def display_reference(reference: str) -> str:
+    """'RF29 2600 0004 12', '+++260/0000/41207+++'; anything else unchanged."""
+    if reference.startswith("RF") and iso11649.is_valid(reference):
+        return str(iso11649.format(reference))
+    if ogm_vcs.is_valid(reference):
+        return f"+++{ogm_vcs.format(reference)}+++"
+    return reference
+
+
+def find_references(text: str) -> tuple[str, ...]:
+    """The compact references, valid or not, that stand in what a payer wrote, in their order.
+
+    Spaces, points and the Belgian signs may be there or not: people retype what they read.
+    """
+    found: dict[str, None] = {}
+    for match in _RF.finditer(text):
+        candidate = re.sub(r"[\s.-]", "", match.group()).upper()
+        found[_own_part(candidate)] = None
+    for match in _BELGIAN.finditer(_RF.sub(" ", text)):
+        found[re.sub(r"[\s/]", "", match.group())] = None
+    return tuple(found)
+
+
+def near_references(reference: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Those of `known` that differ from a mistyped reference by one character or by two swapped."""
+    return tuple(other for other in known if other != reference and _is_near(reference, other))
+
+
+def valid_neighbours(reference: str) -> frozenset[str]:
+    """The references with valid check digits that a mistyped one may have been meant to be.
+
+    All that `near_references` would accept: few, as check digits hold for one in 97, so that they
+    can be looked up by an index however many invoices there are.
+    """
+    prefix = "RF" if reference.startswith("RF") else ""
+    rest = reference[len(prefix) :]
+    if not rest.isdecimal():
+        return frozenset()
+    near = set()
+    for at in range(len(rest)):
+        head, tail = rest[:at], rest[at + 1 :]
+        near.add(head + tail)
+        near.update(head + digit + tail for digit in _DIGITS)
+        near.update(head + digit + rest[at:] for digit in _DIGITS)
+        near.add(head + tail[:1] + rest[at] + tail[1:])
+    near.update(rest + digit for digit in _DIGITS)
+    near.discard(rest)
+    return frozenset(prefix + other for other in near if is_structured(prefix + other))
+
+
+def _own_part(candidate: str) -> str:
+    """What is the reference of it: words may follow without a sign we could tell from its own spaces.
+
+    Ours have one length, also where a digit of it is wrong.
+    """
+    if iso11649.is_valid(candidate):
+        return candidate
+    digits = _RF_DIGITS.match(candidate)
+    if digits is None or len(digits.group()) > _RF_LENGTH + 1:  # one digit too many is a slip
+        return candidate[:_RF_LENGTH]
+    return candidate[:_RF_LENGTH] if iso11649.is_valid(candidate[:_RF_LENGTH]) else digits.group()
+
+
+def _is_near(one: str, other: str) -> bool:
+    if abs(len(one) - len(other)) == 1:  # one character too many, or too few
+        longer, shorter = sorted((one, other), key=len, reverse=True)
+        return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
+    if len(one) != len(other):
+        return False
+    wrong = [at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    if len(wrong) == 1:
+        return True
+    if len(wrong) != 2 or wrong[1] != wrong[0] + 1:
+        return False
+    first, second = wrong
+    return one[first] == other[second] and one[second] == other[first]

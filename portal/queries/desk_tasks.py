@@ -1,0 +1,147 @@
+"""Desk tasks: what the vendor's people must look at, the longest waiting first.
+
+`staff_id` narrows to the customers of an account executive; None is everything, also what belongs
+to no customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, or_, select, text
+from sqlalchemy.engine import Connection
+
+from portal.db import fetch_all, fetch_first
+from portal.models import Account, DeskTask, Person
+
+__all__ = ["Place", "TaskRow", "get_task", "list_done_tasks", "list_open_tasks", "list_tasks_of"]
+
+Place = tuple[datetime, int]
+"""Where a page ended: the instant and the id of its last row."""
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task; `details` are what its kind recorded, `done_by` is None where it settled itself."""
+
+    id: int
+    kind: str
+    details: Mapping[str, Any]
+    created_at: datetime
+    done_at: datetime | None
+    done_by: str | None
+    account_id: int | None
+    account_name: str | None
+
+
+_COLUMNS = (
+    DeskTask.id,
+    DeskTask.kind,
+    DeskTask.details,
+    DeskTask.created_at,
+    DeskTask.done_at,
+    Person.name,
+    Account.id,
+    Account.name,
+)
+# Written out, so that both databases see that the partial indexes hold them.
+_OPEN, _DONE = text("desk_task.done_at IS NULL"), text("desk_task.done_at IS NOT NULL")
+
+
+def _tasks(is_mine: bool, is_one_kind: bool = False) -> Select[Any]:
+    found = (
+        select(*_COLUMNS)
+        .select_from(DeskTask)
+        .outerjoin(Account, Account.id == DeskTask.account_id)
+        .outerjoin(Person, Person.id == DeskTask.done_by_id)
+    )
+    if is_mine:
+        found = found.where(Account.account_executive_id == bindparam("staff_id"))
+    if is_one_kind:
+        found = found.where(DeskTask.kind == bindparam("kind"))
+    return found
+
+
+@cache
+def _open(is_mine: bool, is_one_kind: bool) -> Select[Any]:
+    at: Any = bindparam("at")
+    key: Any = bindparam("id")
+    behind = or_(DeskTask.created_at > at, and_(DeskTask.created_at == at, DeskTask.id > key))
+    return (
+        _tasks(is_mine, is_one_kind)
+        .where(_OPEN, DeskTask.created_at >= at, behind)
+        .order_by(DeskTask.created_at, DeskTask.id)
+        .limit(bindparam("limit"))
+    )
+
+
+@cache
+def _done(is_mine: bool, is_one_kind: bool) -> Select[Any]:
+    at: Any = bindparam("at")
+    key: Any = bindparam("id")
+    behind = or_(DeskTask.done_at < at, and_(DeskTask.done_at == at, DeskTask.id < key))
+    return (
+        _tasks(is_mine, is_one_kind)
+        .where(_DONE, DeskTask.done_at <= at, behind)
+        .order_by(DeskTask.done_at.desc(), DeskTask.id.desc())
+        .limit(bindparam("limit"))
+    )
+
+
+@cache
+def _one(is_mine: bool) -> Select[Any]:
+    return _tasks(is_mine).where(DeskTask.id == bindparam("task_id"))
+
+
+_OF_ACCOUNT = (
+    _tasks(is_mine=False)
+    .where(DeskTask.account_id == bindparam("account_id"))
+    .order_by(DeskTask.id.desc())
+    .limit(bindparam("limit"))
+)
+
+
+def list_open_tasks(
+    connection: Connection, staff_id: int | None, *, kind: str, behind: Place | None, limit: int
+) -> list[TaskRow]:
+    """One page of what is open, the longest waiting first; with `kind` only that."""
+    return _list(connection, _open, staff_id, kind, behind or (_FIRST, 0), limit)
+
+
+def list_done_tasks(
+    connection: Connection, staff_id: int | None, *, kind: str, behind: Place | None, limit: int
+) -> list[TaskRow]:
+    """One page of what is done, the latest first."""
+    return _list(connection, _done, staff_id, kind, behind or (_LAST, 0), limit)
+
+
+def list_tasks_of(connection: Connection, account_id: int, *, limit: int) -> list[TaskRow]:
+    """The latest tasks of one customer, open and done."""
+    rows = fetch_all(connection, _OF_ACCOUNT, account_id=account_id, limit=limit)
+    return [TaskRow(*row) for row in rows]
+
+
+def get_task(connection: Connection, task_id: int, staff_id: int | None) -> TaskRow | None:
+    """One task, or None (also where `staff_id` does not serve its customer)."""
+    values = {"task_id": task_id} | ({} if staff_id is None else {"staff_id": staff_id})
+    row = fetch_first(connection, _one(staff_id is not None), **values)
+    return TaskRow(*row) if row is not None else None
+
+
+def _list(
+    connection: Connection, statement: Any, staff_id: int | None, kind: str, behind: Place,
+    limit: int,
+) -> list[TaskRow]:  # fmt: skip
+    values: dict[str, Any] = {"at": behind[0], "id": behind[1], "limit": limit}
+    if staff_id is not None:
+        values["staff_id"] = staff_id
+    if kind:
+        values["kind"] = kind
+    rows = fetch_all(connection, statement(staff_id is not None, bool(kind)), **values)
+    return [TaskRow(*row) for row in rows]

@@ -1,0 +1,295 @@
+"""Change requests as both sides read them: a list, one with its story, the desk's queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, func, literal, or_, select, text, union_all
+from sqlalchemy.engine import Connection
+
+from portal.db import fetch_all, fetch_first
+from portal.domain.requests import RequestStatus, StepTaken
+from portal.models import (
+    Account,
+    AddOn,
+    ChangeRequest,
+    Invoice,
+    Member,
+    Person,
+    Plan,
+    Product,
+    Quote,
+    RequestMessage,
+    RequestStep,
+    StaffMember,
+    Subscription,
+)
+from portal.models import SubscriptionItem as Item
+from portal.queries.activity import ItemKeys
+
+__all__ = [
+    "ChangeRequestRow", "QueueRow", "SaidOfRequest", "Story", "get_request",
+    "get_request_to_handle", "get_story",
+    "list_closed_queue", "list_open_queue", "list_requests",
+]  # fmt: skip
+
+Place = tuple[datetime, int]
+"""Where a page ended: the instant and the id of its last row."""
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequestRow:
+    """A request with what it led to. `item` is what it is about, None for one in words."""
+
+    id: int
+    kind: str
+    quantity: int | None
+    target: str
+    details: str
+    purchase_order: str
+    status: str
+    sent_at: datetime
+    sent_on: date
+    effective_on: date | None
+    decline_reason: str
+    version: int
+    closed_at: datetime | None
+    sent_by: str
+    handled_by_id: int | None
+    handled_by: str | None
+    quote_id: int | None
+    quote_number: str | None
+    quote_status: str | None
+    invoice_id: int | None
+    invoice_number: str | None
+    item_id: int | None
+    subscription_id: int | None
+    item: ItemKeys | None
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfRequest:
+    """A message about a request, of either side."""
+
+    at: datetime
+    by: str
+    from_staff: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened to a request and what was said about it, each in its order."""
+
+    steps: tuple[StepTaken, ...]
+    said: tuple[SaidOfRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A request as the desk's queue shows it."""
+
+    request: ChangeRequestRow
+    account_id: int
+    account_name: str
+
+
+_SENDER = Person.__table__.alias("sender")
+_HANDLER = Person.__table__.alias("handler")
+_COLUMNS = (
+    ChangeRequest.id,
+    ChangeRequest.kind,
+    ChangeRequest.quantity,
+    ChangeRequest.target,
+    ChangeRequest.details,
+    ChangeRequest.purchase_order,
+    ChangeRequest.status,
+    ChangeRequest.sent_at,
+    ChangeRequest.sent_on,
+    ChangeRequest.effective_on,
+    ChangeRequest.decline_reason,
+    ChangeRequest.version,
+    ChangeRequest.closed_at,
+    _SENDER.c.name,
+    ChangeRequest.handled_by_id,
+    _HANDLER.c.name,
+    ChangeRequest.quote_id,
+    Quote.number,
+    Quote.status,
+    ChangeRequest.invoice_id,
+    Invoice.number,
+    ChangeRequest.item_id,
+    Item.subscription_id,
+    Product.key,
+    Plan.key,
+    AddOn.key,
+    AddOn.package_key,
+)
+_REQUESTS = (
+    select(*_COLUMNS)
+    .select_from(ChangeRequest)
+    .join(_SENDER, _SENDER.c.id == ChangeRequest.sent_by_id)
+    .outerjoin(StaffMember, StaffMember.id == ChangeRequest.handled_by_id)
+    .outerjoin(_HANDLER, _HANDLER.c.id == StaffMember.person_id)
+    .outerjoin(Quote, Quote.id == ChangeRequest.quote_id)
+    .outerjoin(Invoice, Invoice.id == ChangeRequest.invoice_id)
+    .outerjoin(Item, Item.id == ChangeRequest.item_id)
+    .outerjoin(Subscription, Subscription.id == Item.subscription_id)
+    .outerjoin(Product, Product.id == Subscription.product_id)
+    .outerjoin(Plan, Plan.id == Item.plan_id)
+    .outerjoin(AddOn, AddOn.id == Item.add_on_id)
+)
+_OF_ACCOUNT = (
+    _REQUESTS.where(ChangeRequest.account_id == bindparam("account_id"))
+    .order_by(ChangeRequest.id.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+# With it what a reduction has to know of the account: how many admins could still act (S7).
+_ADMINS = (
+    select(func.count(Member.id))
+    .where(
+        Member.account_id == ChangeRequest.account_id,
+        Member.role == "admin",
+        Member.status == "active",
+    )
+    .correlate(ChangeRequest)
+    .scalar_subquery()
+)
+_ONE = _REQUESTS.where(
+    ChangeRequest.id == bindparam("request_id"),
+    ChangeRequest.account_id == bindparam("account_id"),
+)
+_TO_HANDLE = _ONE.add_columns(_ADMINS)
+# Steps and messages in one statement; a step has a status, a message its words.
+_STORY = union_all(
+    select(
+        literal(0).label("is_message"), RequestStep.id.label("id"), RequestStep.at.label("at"),
+        RequestStep.status.label("words"), Person.name.label("by"),
+        RequestStep.from_staff.label("from_staff"),
+    )
+    .outerjoin(Person, Person.id == RequestStep.author_id)
+    .where(RequestStep.request_id == bindparam("request_id")),
+    select(
+        literal(1), RequestMessage.id, RequestMessage.at, RequestMessage.text, Person.name,
+        RequestMessage.from_staff,
+    )
+    .join(Person, Person.id == RequestMessage.author_id)
+    .where(RequestMessage.request_id == bindparam("request_id")),
+).order_by("is_message", "id")  # fmt: skip
+
+# Written out, so that both databases see that the partial indexes hold them.
+_OPEN = text("change_request.closed_at IS NULL")
+_CLOSED = text("change_request.closed_at IS NOT NULL")
+
+
+@cache
+def _queue(is_mine: bool, is_open: bool, is_one_status: bool) -> Select[Any]:
+    at: Any = bindparam("at")
+    key: Any = bindparam("id")
+    queue = _REQUESTS.add_columns(Account.id, Account.name).join(
+        Account, Account.id == ChangeRequest.account_id
+    )
+    if is_mine:
+        queue = queue.where(Account.account_executive_id == bindparam("staff_id"))
+    if is_one_status:
+        queue = queue.where(ChangeRequest.status == bindparam("status"))
+    if is_open:
+        sent = ChangeRequest.sent_at
+        behind = or_(sent > at, and_(sent == at, ChangeRequest.id > key))
+        return (
+            queue.where(_OPEN, sent >= at, behind)
+            .order_by(sent, ChangeRequest.id)
+            .limit(bindparam("limit"))
+        )
+    closed = ChangeRequest.closed_at
+    behind = or_(closed < at, and_(closed == at, ChangeRequest.id < key))
+    return (
+        queue.where(_CLOSED, closed <= at, behind)
+        .order_by(closed.desc(), ChangeRequest.id.desc())
+        .limit(bindparam("limit"))
+    )
+
+
+def list_requests(
+    connection: Connection, account_id: int, *, limit: int, offset: int = 0
+) -> list[ChangeRequestRow]:
+    """The account's requests, the newest first."""
+    rows = fetch_all(connection, _OF_ACCOUNT, account_id=account_id, limit=limit, offset=offset)
+    return [_row(row) for row in rows]
+
+
+def get_request(
+    connection: Connection, account_id: int, request_id: int
+) -> ChangeRequestRow | None:
+    """A request of the account, or None (also for another account's)."""
+    row = fetch_first(connection, _ONE, account_id=account_id, request_id=request_id)
+    return _row(row) if row is not None else None
+
+
+def get_request_to_handle(
+    connection: Connection, account_id: int, request_id: int
+) -> tuple[ChangeRequestRow, int] | None:
+    """As `get_request`, with the number of the account's active admins."""
+    row = fetch_first(connection, _TO_HANDLE, account_id=account_id, request_id=request_id)
+    return (_row(row[:-1]), row[-1]) if row is not None else None
+
+
+def get_story(connection: Connection, request_id: int) -> Story:
+    """What happened and what was said; of a request that was found for its account."""
+    steps: list[StepTaken] = []
+    said: list[SaidOfRequest] = []
+    for is_message, _id, at, words, by, from_staff in fetch_all(
+        connection, _STORY, request_id=request_id
+    ):
+        if is_message:
+            said.append(SaidOfRequest(at, by, from_staff, words))
+        else:
+            steps.append(StepTaken(at, RequestStatus(words), by, from_staff))
+    return Story(tuple(steps), tuple(said))
+
+
+def list_open_queue(
+    connection: Connection, staff_id: int | None, *, status: str, behind: Place | None, limit: int
+) -> list[QueueRow]:
+    """One page of what is not finished, the longest waiting first; with `status` only that.
+
+    `staff_id` narrows to the customers of an account executive; None is everything.
+    """
+    return _list_queue(connection, staff_id, True, status, behind or (_FIRST, 0), limit)
+
+
+def list_closed_queue(
+    connection: Connection, staff_id: int | None, *, behind: Place | None, limit: int
+) -> list[QueueRow]:
+    """One page of what is finished, the latest first."""
+    return _list_queue(connection, staff_id, False, "", behind or (_LAST, 0), limit)
+
+
+def _list_queue(
+    connection: Connection, staff_id: int | None, is_open: bool, status: str, behind: Place,
+    limit: int,
+) -> list[QueueRow]:  # fmt: skip
+    values: dict[str, Any] = {"at": behind[0], "id": behind[1], "limit": limit}
+    if staff_id is not None:
+        values["staff_id"] = staff_id
+    if status:
+        values["status"] = status
+    statement = _queue(staff_id is not None, is_open, bool(status))
+    width = len(_COLUMNS)
+    return [
+        QueueRow(_row(row[:width]), *row[width:])
+        for row in fetch_all(connection, statement, **values)
+    ]
+
+
+def _row(row: Any) -> ChangeRequestRow:
+    product_key, *more = row[-4:]
+    item = ItemKeys(product_key, *more) if product_key is not None else None
+    values: tuple[Any, ...] = (*row[:-4], item)
+    return ChangeRequestRow(*values)

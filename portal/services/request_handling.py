@@ -1,0 +1,109 @@
+"""The desk's side of change requests: taking one, declining it, letting it wait for a renewal."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.errors import DomainError
+from portal.domain.periods import Interval
+from portal.domain.requests import RequestKind, RequestStatus, RequestStep, next_status
+from portal.models import Account, ChangeRequest, SubscriptionItem
+from portal.services.audit import Actor
+from portal.services.period_changes import ask_for_period
+from portal.services.plan_changes import ask_plan_change
+from portal.services.request_mails import Telling
+from portal.services.requests import load_request, require_current, take_step
+from portal.services.seat_removal import remove_seats
+
+__all__ = ["confirm_request", "decline_request", "finish_request", "take_request"]
+
+
+def take_request(
+    session: Session, account_id: int, request_id: int, *, version: int, catalogue: Catalogue,
+    actor: Actor, now: datetime,
+) -> ChangeRequest:  # fmt: skip
+    """See to a request: the customer reads that it is being prepared, and by whom.
+
+    One that a colleague has begun goes over to whoever takes it. DomainError
+    `change_request_unknown`, `request_overtaken`, `change_request_moved_on`.
+    """
+    account, request = load_request(session, account_id, request_id)
+    if require_current(session, request, version, RequestStep.TAKE, actor):
+        _take(session, account, request, RequestStep.TAKE, catalogue, actor, now)
+    return request
+
+
+def decline_request(
+    session: Session, account_id: int, request_id: int, reason: str, *, version: int,
+    catalogue: Catalogue, actor: Actor, now: datetime,
+) -> ChangeRequest:  # fmt: skip
+    """Say no, with the reason in words. DomainError as `take_request`, and `reason_missing`."""
+    account, request = load_request(session, account_id, request_id)
+    if not require_current(session, request, version, RequestStep.DECLINE, actor):
+        return request
+    if not reason.strip():
+        raise DomainError("reason_missing")
+    request.decline_reason = reason.strip()
+    _take(session, account, request, RequestStep.DECLINE, catalogue, actor, now)
+    return request
+
+
+def finish_request(
+    session: Session, account_id: int, request_id: int, *, version: int, catalogue: Catalogue,
+    actor: Actor, now: datetime,
+) -> ChangeRequest:  # fmt: skip
+    """What was asked in words is done. DomainError as `take_request`."""
+    account, request = load_request(session, account_id, request_id)
+    if require_current(session, request, version, RequestStep.FINISH, actor):
+        _take(session, account, request, RequestStep.FINISH, catalogue, actor, now)
+    return request
+
+
+def confirm_request(
+    session: Session, account_id: int, request_id: int, *, version: int, shown: str,
+    catalogue: Catalogue, actor: Actor, now: datetime,
+) -> ChangeRequest:  # fmt: skip
+    """Let what was asked wait for the renewal that the day of sending leaves it (S4).
+
+    `shown` is the key of what was on screen. DomainError as `take_request`, and as `remove_seats`,
+    `ask_plan_change` or `ask_for_period`; nothing is written then.
+    """
+    account, request = load_request(session, account_id, request_id)
+    if not require_current(session, request, version, RequestStep.CONFIRM, actor):
+        return request
+    kind = RequestKind(request.kind)
+    next_status(kind, RequestStatus(request.status), RequestStep.CONFIRM)
+    assert request.item_id is not None, "what waits for a renewal is of an item"
+    subscription_id = session.scalars(
+        select(SubscriptionItem.subscription_id).where(SubscriptionItem.id == request.item_id)
+    ).one()
+    if kind is RequestKind.FEWER_SEATS:
+        on = remove_seats(
+            session, account_id, subscription_id, request.item_id, request.quantity or 0,
+            chosen=None, shown=shown, catalogue=catalogue, actor=actor, now=now,
+            asked_at=request.sent_at,
+        )  # fmt: skip
+    elif kind is RequestKind.PLAN:
+        on = ask_plan_change(
+            session, account_id, subscription_id, request.target, shown=shown,
+            catalogue=catalogue, actor=actor, now=now, asked_at=request.sent_at,
+        ).effective_on  # fmt: skip
+    else:
+        on = ask_for_period(
+            session, account_id, subscription_id, Interval(request.target), shown=shown,
+            catalogue=catalogue, actor=actor, now=now, asked_at=request.sent_at,
+        ).time.effective_on  # fmt: skip
+    _take(session, account, request, RequestStep.CONFIRM, catalogue, actor, now, on)
+    return request
+
+
+def _take(
+    session: Session, account: Account, request: ChangeRequest, step: RequestStep,
+    catalogue: Catalogue, actor: Actor, now: datetime, effective_on: date | None = None,
+) -> None:  # fmt: skip
+    take_step(session, account, request, step, actor=actor, now=now, effective_on=effective_on,
+              telling=Telling(actor, catalogue))  # fmt: skip

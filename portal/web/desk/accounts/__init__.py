@@ -1,0 +1,1 @@
+"""Customers on the desk: finding one, and everything about it."""

@@ -1,0 +1,1 @@
+"""Credits that the desk gives away, and those that wait for a second person."""

@@ -1,0 +1,1 @@
+"""Orders that are paid by transfer, on the desk: granting early, taking back."""

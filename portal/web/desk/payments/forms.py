@@ -1,0 +1,54 @@
+"""Forms of the desk's payments: amounts as people type them, in the account's currency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from wtforms import DateField, HiddenField, StringField
+from wtforms.validators import InputRequired
+
+from portal.domain.amounts import parse_amount
+from portal.domain.errors import DomainError
+from portal.domain.money import Money
+from portal.web.checkout.forms import required
+from portal.web.forms import PortalForm
+from portal.web.messages import error_sentence
+
+__all__ = ["CreditForm", "PayoutForm", "TransferForm", "read_amount"]
+
+
+class TransferForm(PortalForm):
+    """A transfer that arrived; `shown` is what booking it was said to do."""
+
+    amount = StringField(_l("Amount that arrived"))
+    received_on = DateField(_l("Arrived on"), [InputRequired(_l("Enter a date."))])
+    reference = StringField(_l("What the payer wrote"))
+    shown = HiddenField()
+
+
+class PayoutForm(PortalForm):
+    """Money of the balance that goes back to the customer's bank."""
+
+    amount = StringField(_l("Amount to pay back"))
+    note = StringField(
+        _l("Bank account and reference of your transfer"),
+        required(_l("Enter where it went: it is the only trace of it here.")),
+    )
+    shown = HiddenField()
+
+
+class CreditForm(PortalForm):
+    """Why an invoice is credited; the amounts by line are read from fields of their own."""
+
+    reason = StringField(_l("Reason, as the customer reads it"), required(_l("Enter the reason.")))
+    shown = HiddenField()
+
+
+def read_amount(form: PortalForm, field: Any, currency: str) -> Money | None:
+    """The amount that was typed, or None with the reason on its field."""
+    try:
+        return parse_amount(field.data or "", currency)
+    except DomainError as error:
+        form.problem(field.short_name, error_sentence(error))
+        return None

@@ -1,0 +1,1 @@
+"""Requests of customers at the desk: the queue, and seeing to one."""

@@ -1,0 +1,100 @@
+"""What a request comes to if it is confirmed: its renewal, the amounts, who loses access (S4, S6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from portal.domain.catalogue import Catalogue
+from portal.domain.changes import ChangeTime, PlannedChange, plan_period_change, plan_plan_change
+from portal.domain.errors import DomainError
+from portal.domain.money import Money
+from portal.domain.periods import Interval, Period
+from portal.domain.pricing import decide_vendor_tax, document_totals
+from portal.domain.requests import RequestKind, RequestStatus, RequestStep, can_take
+from portal.domain.seat_removal import plan_seat_removal
+from portal.domain.subscriptions import SubscriptionState
+from portal.queries.desk_accounts import DeskAccount
+from portal.queries.holders import HeldBy, list_subscription_held
+from portal.queries.prices import get_price_book
+from portal.queries.requests import ChangeRequestRow
+from portal.queries.subscriptions import list_subscription_states
+
+__all__ = ["Outcome", "outcome_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The renewal without and with what is asked; `losing` give their licence back then.
+
+    `problem` is why it cannot be confirmed as it was asked, and the rest is empty then.
+    """
+
+    problem: DomainError | None
+    key: str = ""
+    time: ChangeTime | None = None
+    before: Money | None = None
+    after: Money | None = None
+    interval: Interval | None = None
+    losing: tuple[HeldBy, ...] = ()
+    period: Period | None = None
+
+
+def outcome_of(
+    connection: Connection, row: ChangeRequestRow, active_admins: int, account: DeskAccount,
+    catalogue: Catalogue,
+) -> Outcome | None:  # fmt: skip
+    """What confirming it would do, by the plan that then does it; None where that is no way."""
+    kind = RequestKind(row.kind)
+    if not can_take(kind, RequestStatus(row.status), RequestStep.CONFIRM):
+        return None
+    states = list_subscription_states(connection, account.id)
+    state = next((s for s in states if s.item(row.item_id) is not None), None)
+    if state is None:
+        return Outcome(DomainError("item_unknown"))
+    try:
+        return _planned(connection, row, kind, state, active_admins, account, catalogue)
+    except DomainError as error:
+        return Outcome(error)
+
+
+def _planned(
+    connection: Connection, row: ChangeRequestRow, kind: RequestKind, state: SubscriptionState,
+    active_admins: int, account: DeskAccount, catalogue: Catalogue,
+) -> Outcome:  # fmt: skip
+    notice = catalogue.policy.change_notice_days
+    if kind is RequestKind.FEWER_SEATS:
+        assert row.item_id is not None, "fewer licences are of an item"
+        held = list_subscription_held(connection, account.id, state.subscription_id)
+        removal = plan_seat_removal(
+            state, row.item_id, row.quantity or 0, held=[one.held for one in held],
+            active_admins=active_admins, asked_on=row.sent_on, notice_days=notice,
+        )  # fmt: skip
+        leaving = {one.assignment_id for one in removal.losing}
+        losing = tuple(one for one in held if one.held.assignment_id in leaving)
+        return _outcome(removal.planned, removal.key, account, catalogue, losing)
+    book = get_price_book(connection, account.currency)
+    if kind is RequestKind.PLAN:
+        planned = plan_plan_change(state, row.target, book, row.sent_on, notice)
+    else:
+        planned = plan_period_change(state, Interval(row.target), book, row.sent_on, notice)
+    return _outcome(planned, planned.key, account, catalogue)
+
+
+def _outcome(
+    planned: PlannedChange, key: str, account: DeskAccount, catalogue: Catalogue,
+    losing: tuple[HeldBy, ...] = (),
+) -> Outcome:  # fmt: skip
+    buying = account.buying
+    tax = decide_vendor_tax(
+        catalogue.vendor, buying.country, buying.vat_number, buying.vat_status
+    )  # fmt: skip
+    before, after = (
+        document_totals((line.net for line in renewal.lines), tax.rate, buying.currency).gross
+        for renewal in (planned.before, planned.after)
+    )
+    return Outcome(
+        None, key, planned.time, before, after, planned.after.after.interval, losing,
+        planned.after.after.period,
+    )  # fmt: skip

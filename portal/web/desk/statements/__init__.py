@@ -1,0 +1,1 @@
+"""Bank statements: importing a file, reviewing what each entry pays, booking it."""

@@ -1,0 +1,1 @@
+"""What the vendor's people must look at, in words."""

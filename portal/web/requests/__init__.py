@@ -1,0 +1,1 @@
+"""What a bank-transfer customer asks of the account executive, and how it goes on."""

@@ -1,0 +1,203 @@
+"""Statements are kept entry by entry, once; an entry is booked once, whoever else looks at it."""
+
+from __future__ import annotations
+
+from threading import Barrier, Thread
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.bank.camt053 import read_statements
+from portal.clock import clock
+from portal.db import reading, transaction
+from portal.domain.errors import DomainError
+from portal.domain.money import Money
+from portal.models import BankEntry, BankStatement, Invoice, Payment
+from portal.parts import Parts
+from portal.queries.bank_statements import get_statement, list_entries, list_statements
+from portal.queries.transfers_to_match import find_candidate, list_candidates
+from portal.services import statement_import
+from portal.services.statement_import import Imported, import_statements, put_back, set_aside
+from portal.services.transfer_booking import (
+    Transfer,
+    book_deposit,
+    book_transfer,
+    take_back_transfer,
+)
+from tests.conftest import NOW
+from tests.support.buying import LUMIERE, account_named
+from tests.support.ledger import the_books_agree
+from tests.support.transfers import HUGO, OPERATOR, Line, an_open_invoice, camt, staff
+
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
+def imported(parts: Parts, *lines: Line, email: str = HUGO, **more: str) -> tuple[Imported, ...]:
+    actor = staff(email)
+    with transaction() as session:
+        return import_statements(session, read_statements(camt(*lines, **more)), file_name="a.xml",
+                                 catalogue=parts.catalogue, actor=actor, now=clock.now())  # fmt: skip
+
+
+def entries(books: Session) -> list[BankEntry]:
+    books.expire_all()
+    return list(books.scalars(select(BankEntry).order_by(BankEntry.id)))
+
+
+def test_the_same_statement_twice_has_no_effect(parts: Parts, books: Session) -> None:
+    lines = (Line(100, text="a"), Line(-50), Line(100, text="a"))
+    (first,) = imported(parts, *lines)
+    assert (first.entries, first.known) == (3, 0)
+    assert [entry.status for entry in entries(books)] == ["waiting", "outgoing", "waiting"]
+    assert imported(parts, *lines) == (Imported(None, 0, 3),)
+    assert books.scalar(select(func.count(BankStatement.id))) == 1
+    (more,) = imported(parts, *lines, Line(7, text="new"), number="213")
+    assert (more.entries, more.known) == (1, 3)
+    assert len(entries(books)) == 4
+    the_books_agree(parts)
+
+
+def test_of_two_imports_at_once_the_second_leaves_no_trace(
+    parts: Parts, books: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported(parts, Line(100))
+    # The first was not committed yet when the second looked.
+    monkeypatch.setattr(statement_import, "_known", lambda session, keys: set())
+    assert imported(parts, Line(100)) == (Imported(None, 0, 1),)
+    assert books.scalar(select(func.count(BankStatement.id))) == 1
+
+
+def test_a_statement_of_another_bank_account_is_refused(parts: Parts, books: Session) -> None:
+    with pytest.raises(DomainError, match="statement_other_account"):
+        imported(parts, Line(100), iban="BE71096123456769")
+    assert entries(books) == []
+
+
+def test_an_entry_is_booked_once(parts: Parts, books: Session) -> None:
+    invoice = an_open_invoice(parts)
+    imported(parts, Line(10_000, invoice.payment_reference))
+    (entry,) = entries(books)
+    actor = staff()
+    transfer = Transfer(Money(10_000, "EUR"), entry.booked_on, "x", entry.id)
+
+    def book() -> None:
+        with transaction() as session:
+            book_transfer(session, invoice.account_id, invoice.number, transfer,
+                          shown="10000:0:0", catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+
+    book()
+    (entry,) = entries(books)
+    assert entry.status == "booked"
+    assert entry.decided_by_id == actor.person_id
+    payment = books.get_one(Payment, entry.payment_id)
+    assert (payment.invoice_id, payment.received_on) == (invoice.id, entry.booked_on)
+    for again in (book, lambda: deposit(parts, invoice.account_id, transfer)):
+        with pytest.raises(DomainError, match="entry_decided"):
+            again()
+    the_books_agree(parts)
+    with transaction() as session:
+        take_back_transfer(session, invoice.account_id, payment.id,
+                           catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+    assert [one.status for one in entries(books)] == ["waiting"]
+    book()
+    the_books_agree(parts)
+
+
+def deposit(parts: Parts, account_id: int, transfer: Transfer) -> None:
+    actor = staff()
+    with transaction() as session:
+        book_deposit(session, account_id, transfer, catalogue=parts.catalogue, actor=actor, now=NOW)
+
+
+def test_two_who_book_one_entry_at_once_book_it_once(
+    parts: Parts, portal_app: Flask, books: Session
+) -> None:
+    invoice = an_open_invoice(parts, 50_000)
+    imported(parts, Line(10_000, invoice.payment_reference))
+    (entry,) = entries(books)
+    actors, gate, refusals = (staff(HUGO), staff(OPERATOR)), Barrier(2), []
+    transfer = Transfer(Money(10_000, "EUR"), entry.booked_on, "x", entry.id)
+
+    def book(place: int) -> None:
+        with portal_app.app_context():
+            gate.wait()
+            try:
+                with transaction() as session:
+                    book_transfer(session, invoice.account_id, invoice.number, transfer,
+                                  shown="10000:40000:0", catalogue=parts.catalogue,
+                                  actor=actors[place], now=NOW)  # fmt: skip
+            except DomainError as error:
+                refusals.append(error.code)
+
+    threads = [Thread(target=book, args=(place,)) for place in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refusals == ["entry_decided"]
+    books.expire_all()
+    assert books.get_one(Invoice, invoice.id).paid_minor == 10_000
+    the_books_agree(parts)
+
+
+def test_an_entry_is_set_aside_and_back(parts: Parts, books: Session) -> None:
+    imported(parts, Line(100))
+    (entry,) = entries(books)
+    actor = staff()
+    with transaction() as session:
+        set_aside(session, entry.id, actor=actor, now=NOW)
+    with pytest.raises(DomainError, match="entry_decided"), transaction() as session:
+        set_aside(session, entry.id, actor=actor, now=NOW)
+    with transaction() as session:
+        put_back(session, entry.id)
+    (entry,) = entries(books)
+    assert (entry.status, entry.decided_by_id) == ("waiting", None)
+
+
+def test_an_account_executive_sees_what_they_imported_and_an_operator_all(
+    parts: Parts, books: Session
+) -> None:
+    (theirs,) = imported(parts, Line(100), email=OPERATOR)
+    (own,) = imported(parts, Line(200), number="213")
+    hugo = staff().person_id
+    assert theirs.statement_id
+    assert own.statement_id
+    with reading() as connection:
+        assert [row.id for row in list_statements(connection, hugo, before=2**62, limit=9)] == [
+            own.statement_id
+        ]
+        assert len(list_statements(connection, None, before=2**62, limit=9)) == 2
+        assert get_statement(connection, theirs.statement_id, hugo) is None
+        assert list_entries(connection, theirs.statement_id, hugo, which="all", after=0,
+                            limit=9) == []  # fmt: skip
+        (row,) = list_entries(connection, theirs.statement_id, None, which="waiting", after=0,
+                              limit=9)  # fmt: skip
+        assert row.entry.amount == Money(100, "EUR")
+
+
+def test_candidates_are_found_by_reference_slip_number_and_amount(
+    parts: Parts, books: Session
+) -> None:
+    one, other = an_open_invoice(parts, 12_345), an_open_invoice(parts, 777)
+    slip = one.payment_reference[:-1] + str((int(one.payment_reference[-1]) + 1) % 10)
+    own = account_named(books, LUMIERE).account_executive_id
+    for line, wanted in (
+        (Line(1, one.payment_reference), one),
+        (Line(1, slip), one),
+        (Line(1, text=f"facture {one.number.lower()}"), one),
+        (Line(777), other),
+    ):
+        (statement,) = read_statements(camt(line))
+        with reading() as connection:
+            found = list_candidates(connection, statement.entries, own)
+            assert wanted.id in [each.invoice.invoice_id for each in found], line
+            assert len(found) <= 2, "and next to nothing else"
+            assert list_candidates(connection, statement.entries, 987654) == []
+    with reading() as connection:
+        for typed in (one.number.lower(), one.payment_reference):
+            named = find_candidate(connection, typed, own)
+            assert named is not None
+            assert named.invoice.invoice_id == one.id
+            assert find_candidate(connection, typed, 987654) is None

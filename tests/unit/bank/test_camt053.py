@@ -1,0 +1,130 @@
+"""CAMT.053 files: every version's entries, each with a key of its own; what is no statement is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from portal.bank import camt053
+from portal.bank.camt053 import read_statements
+from portal.domain.errors import DomainError
+from portal.domain.money import Money
+from tests.support.transfers import VENDOR_IBAN, Line, camt, eur
+
+
+def refused(content: bytes) -> str:
+    with pytest.raises(DomainError) as caught:
+        read_statements(content)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("version", ["02", "04", "08", "13"])
+def test_the_entries_of_every_version_are_read(version: str) -> None:
+    line = Line(121_00, "RF18539007547034", "Rechnung 12", bank_ref="B1")
+    (statement,) = read_statements(camt(line, version=version))
+    assert (statement.iban, statement.number, statement.currency) == (VENDOR_IBAN, "212", "EUR")
+    (entry,) = statement.entries
+    assert entry.amount == eur(12_100)
+    assert entry.booked_on == date(2026, 10, 28)
+    assert entry.payer_name == "Lumière Conseil SAS"
+    assert entry.payer_iban == "FR1420041010050500013M02606"
+    assert (entry.reference, entry.text) == ("RF18539007547034", "Rechnung 12")
+    assert not entry.reversal
+
+
+def test_money_that_left_is_below_zero_and_names_whom_it_went_to() -> None:
+    (entry,) = read_statements(camt(Line(-500, payer="Landlord")))[0].entries
+    assert (entry.amount, entry.payer_name) == (eur(-500), "Landlord")
+
+
+def test_a_currency_without_decimals_has_no_cents() -> None:
+    text = camt(Line(100, currency="JPY")).replace(b">1<", b">1500<").replace(b">1.00<", b">1500<")
+    (entry,) = read_statements(text)[0].entries
+    assert entry.amount == Money(1500, "JPY")
+
+
+def test_what_the_bank_has_not_booked_yet_is_left_out() -> None:
+    (statement,) = read_statements(camt(Line(100), Line(200, status="PDNG")))
+    assert [entry.amount for entry in statement.entries] == [eur(100)]
+
+
+def test_a_reversal_is_marked() -> None:
+    (entry,) = read_statements(camt(Line(100, reversal=True)))[0].entries
+    assert entry.reversal
+
+
+def test_the_same_file_has_the_same_keys_and_each_entry_its_own() -> None:
+    lines = (Line(100, text="a"), Line(100, text="a"), Line(100, text="b"))
+    first, second = (read_statements(camt(*lines))[0].entries for _ in range(2))
+    assert [entry.key for entry in first] == [entry.key for entry in second]
+    assert len({entry.key for entry in first}) == 3
+
+
+def test_an_entry_has_the_same_key_in_another_statement() -> None:
+    (alone,) = read_statements(camt(Line(100, text="a", bank_ref="X"), number="1"))[0].entries
+    both = read_statements(camt(Line(5), Line(100, text="a", bank_ref="X"), number="2"))[0].entries
+    assert alone.key == both[1].key
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "statement_malformed"),
+        (b"not xml", "statement_malformed"),
+        (b"\x00\xff\xfe", "statement_malformed"),
+        (camt(Line(100))[:-40], "statement_malformed"),
+        (b"<Document><BkToCstmrStmt/></Document>", "statement_malformed"),
+        (b"<Document><CstmrCdtTrfInitn/></Document>", "statement_not_camt"),
+        (b"<html/>", "statement_not_camt"),
+        (camt(Line(100)).replace(b">1<", b">NaN<"), "statement_malformed"),
+        (camt(Line(100)).replace(b">1<", b">-1<"), "statement_malformed"),
+        (camt(Line(100)).replace(b">1<", b">0.001<"), "statement_malformed"),
+        (camt(Line(100)).replace(b">1<", b">1e30<"), "statement_malformed"),
+        (camt(Line(100)).replace(b">1<", b">1e999999<"), "statement_malformed"),
+        (camt(Line(100)).replace(b"2026-10-28", b"yesterday"), "statement_malformed"),
+        (camt(Line(100)).replace(b'Ccy="EUR"', b'Ccy="???"'), "statement_malformed"),
+        (camt(Line(100)).replace(b"<IBAN>BE68", b"<Othr>BE68").replace(b"7034</IBAN>", b"7034</Othr>"),
+         "statement_malformed"),
+    ],
+)  # fmt: skip
+def test_what_is_no_statement_is_refused(content: bytes, code: str) -> None:
+    assert refused(content) == code
+
+
+def test_entities_are_refused() -> None:
+    bomb = b"""<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
+<Document><BkToCstmrStmt><Stmt><Id>&b;</Id></Stmt></BkToCstmrStmt></Document>"""
+    assert refused(bomb) == "statement_malformed"
+
+
+def test_a_file_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(b" " * (camt053.MAXIMUM_BYTES + 1)) == "statement_too_large"
+    monkeypatch.setattr(camt053, "MAXIMUM_ENTRIES", 2)
+    assert len(read_statements(camt(Line(1), Line(2)))[0].entries) == 2
+    assert refused(camt(Line(1), Line(2), Line(3))) == "statement_too_large"
+
+
+def test_a_batch_is_its_transactions_where_the_bank_lists_their_amounts() -> None:
+    text = camt(Line(300)).decode()
+    head, tail = text.split("<NtryDtls>")
+    _details, end = tail.split("</NtryDtls>")
+    batch = head + "<NtryDtls>" + "".join(
+        f'<TxDtls><Refs><EndToEndId>E{n}</EndToEndId></Refs><Amt Ccy="EUR">{n}</Amt></TxDtls>'
+        for n in (1, 2)
+    ) + "</NtryDtls>" + end  # fmt: skip
+    assert [e.amount.minor for e in read_statements(batch.encode())[0].entries] == [100, 200]
+    without = batch.replace('<Amt Ccy="EUR">2</Amt></TxDtls>', "</TxDtls>")
+    assert [e.amount.minor for e in read_statements(without.encode())[0].entries] == [300]
+    beyond = batch.replace('<Amt Ccy="EUR">2</Amt></TxDtls>', '<Amt Ccy="EUR">3</Amt></TxDtls>')
+    foreign = batch.replace('<Amt Ccy="EUR">2</Amt></TxDtls>', '<Amt Ccy="USD">2</Amt></TxDtls>')
+    for text in (beyond, foreign):  # no more is booked than has arrived
+        assert [e.amount for e in read_statements(text.encode())[0].entries] == [eur(300)]
+
+
+def test_a_tree_that_would_fill_the_memory_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(b"<a>" * 500 + b"</a>" * 500) == "statement_malformed"
+    monkeypatch.setattr(camt053, "_MOST_ELEMENTS", 500)
+    assert refused(camt(Line(1)).replace(b"<Ntry>", b"<a/>" * 500 + b"<Ntry>")) == (
+        "statement_too_large"
+    )

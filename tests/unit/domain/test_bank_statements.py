@@ -1,0 +1,113 @@
+"""Matching: only a valid reference names an invoice, only the right amount is certain."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from portal.domain.bank_statements import InvoiceToMatch, MatchKind, StatementEntry, plan_matching
+from portal.domain.money import Money
+from portal.domain.payment_references import display_reference, reference_for
+
+A, B = reference_for(2026, 412, "FR"), reference_for(2026, 413, "BE")
+
+
+def invoice(key: int, reference: str, minor: int, status: str = "open",
+            payer: str = "Lumière Conseil SAS", currency: str = "EUR") -> InvoiceToMatch:  # fmt: skip
+    return InvoiceToMatch(
+        key, f"KAN-2026-{key:05d}", reference, status, Money(minor, currency), payer
+    )
+
+
+def entry(minor: int, reference: str = "", text: str = "", payer: str = "", key: str = "k",
+          currency: str = "EUR", *, reversal: bool = False) -> StatementEntry:  # fmt: skip
+    return StatementEntry(key, date(2026, 10, 28), Money(minor, currency), payer, "", reference,
+                          text, reversal)  # fmt: skip
+
+
+OPEN = [invoice(412, A, 12_100), invoice(413, B, 5_000, payer="Müller GmbH")]
+
+
+def matched(*entries: StatementEntry, invoices: list[InvoiceToMatch] | None = None) -> list[object]:
+    found = plan_matching(entries, OPEN if invoices is None else invoices)
+    return [(match.kind, match.invoice_id, match.suggestions) for match in found]
+
+
+def test_reference_and_amount_are_certain_alone() -> None:
+    (exact,) = plan_matching([entry(12_100, display_reference(A))], OPEN)
+    assert exact.is_certain
+    assert exact.invoice_id == 412
+    for other in (entry(12_000, A), entry(12_200, A), entry(12_100, "", payer="Lumière Conseil")):
+        assert not plan_matching([other], OPEN)[0].is_certain
+
+
+def test_a_part_and_too_much_are_told() -> None:
+    assert matched(entry(100, A), entry(99_999, text=f"xx {B}")) == [
+        (MatchKind.PARTIAL, 412, ()), (MatchKind.TOO_MUCH, 413, ()),
+    ]  # fmt: skip
+
+
+def test_two_parts_in_one_statement_are_counted_one_after_the_other() -> None:
+    kinds = [kind for kind, *_ in matched(entry(12_000, A), entry(100, A), entry(1, A))]
+    assert kinds == [MatchKind.PARTIAL, MatchKind.EXACT, MatchKind.PAID]
+
+
+def test_one_wrong_digit_is_suggested_and_names_nothing() -> None:
+    wrong = A[:-1] + str((int(A[-1]) + 1) % 10)
+    assert matched(entry(12_100, wrong)) == [(MatchKind.SUGGESTED, None, (412,))]
+
+
+def test_two_references_name_nothing() -> None:
+    assert matched(entry(17_100, text=f"{A} {display_reference(B)}")) == [
+        (MatchKind.SUGGESTED, None, (412, 413))
+    ]
+
+
+def test_the_number_the_payer_or_the_amount_suggest() -> None:
+    assert matched(entry(1, text="facture kan 2026 00413")) == [(MatchKind.SUGGESTED, None, (413,))]
+    assert matched(entry(12_100, payer="LUMIERE CONSEIL SAS")) == [
+        (MatchKind.SUGGESTED, None, (412,))
+    ]
+    assert matched(entry(777)) == [(MatchKind.UNKNOWN, None, ())]
+
+
+def test_what_is_paid_void_or_in_another_currency_says_so() -> None:
+    others = [invoice(1, A, 0, "paid"), invoice(2, B, 0, "credited")]
+    assert matched(entry(5, A), entry(5, B), invoices=others) == [
+        (MatchKind.PAID, 1, ()), (MatchKind.VOID, 2, ()),
+    ]  # fmt: skip
+    assert matched(entry(12_100, A, currency="USD")) == [(MatchKind.OTHER_CURRENCY, 412, ())]
+    assert matched(entry(5_000, "", currency="USD")) == [(MatchKind.UNKNOWN, None, ())]
+
+
+def test_money_that_left_and_reversals_pay_nothing() -> None:
+    assert matched(entry(-12_100, A), entry(12_100, A, reversal=True)) == [
+        (MatchKind.OUTGOING, None, ()), (MatchKind.OUTGOING, None, ()),
+    ]  # fmt: skip
+
+
+def test_what_was_booked_is_not_proposed_again() -> None:
+    (match,) = plan_matching([entry(12_100, A, key="seen")], OPEN, booked={"seen"})
+    assert match.kind is MatchKind.BOOKED
+    assert match.invoice_id is None
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(-100, 20_000), st.sampled_from([A, B, A[:-1], "", "RF00"]),
+                  st.text(max_size=30)),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_never_more_is_certain_than_is_open(rows: list[tuple[int, str, str]]) -> None:
+    matches = plan_matching([entry(*row) for row in rows], OPEN)
+    assert len(matches) == len(rows)
+    for one in OPEN:
+        certain = [
+            m.entry.amount.minor for m in matches if m.is_certain and m.invoice_id == one.invoice_id
+        ]
+        assert sum(certain) <= one.open.minor
+    assert all(m.invoice_id is None or not m.suggestions for m in matches)

@@ -1,0 +1,108 @@
+"""References of transfers: their check digits hold, and a slip is found but never taken for right."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from portal.domain.errors import DomainError
+from portal.domain.payment_references import (
+    display_reference,
+    find_references,
+    is_structured,
+    near_references,
+    reference_for,
+    valid_neighbours,
+)
+
+untimed = settings(deadline=None)
+years = st.integers(2000, 2099)
+sequences = st.integers(1, 99_999_999)
+countries = st.sampled_from(["BE", "FR", "DE", "US"])
+references = st.builds(reference_for, years, sequences, countries)
+
+
+@untimed
+@given(references)
+def test_what_is_issued_is_valid_and_read_back_from_what_people_type(reference: str) -> None:
+    assert is_structured(reference)
+    shown = display_reference(reference)
+    for typed in (reference, shown, shown.lower(), f"Betaling {shown} dank u", f"ref:{shown}."):
+        assert find_references(typed) == (reference,), typed
+
+
+@untimed
+@given(years, sequences, sequences, countries, countries)
+def test_no_two_invoices_of_a_year_share_one(
+    year: int, one: int, other: int, here: str, there: str
+) -> None:
+    assume(one != other)
+    assert reference_for(year, one, here) != reference_for(year, other, there)
+
+
+@untimed
+@given(references, st.data())
+def test_one_wrong_digit_is_never_valid_and_always_near(
+    reference: str, data: st.DataObject
+) -> None:
+    start = 2 if reference.startswith("RF") else 0
+    at = data.draw(st.integers(start, len(reference) - 1))
+    digit = data.draw(st.sampled_from("0123456789"))
+    assume(digit != reference[at])
+    wrong = reference[:at] + digit + reference[at + 1 :]
+    assume(not is_structured(wrong))
+    assert near_references(wrong, [reference]) == (reference,)
+    assert reference in valid_neighbours(wrong)
+    assert find_references(f"x {wrong} y") == (wrong,)
+
+
+@untimed
+@given(references, st.data())
+def test_one_wrong_digit_of_the_number_breaks_the_check_digits(
+    reference: str, data: st.DataObject
+) -> None:
+    is_rf = reference.startswith("RF")
+    start, end = (4, len(reference)) if is_rf else (0, 10)
+    at = data.draw(st.integers(start, end - 1))
+    digit = data.draw(st.sampled_from("0123456789"))
+    assume(digit != reference[at])
+    assert not is_structured(reference[:at] + digit + reference[at + 1 :])
+
+
+@untimed
+@given(references, st.data())
+def test_two_swapped_digits_or_a_lost_one_are_near(reference: str, data: st.DataObject) -> None:
+    start = 2 if reference.startswith("RF") else 0
+    at = data.draw(st.integers(start, len(reference) - 2))
+    swapped = reference[:at] + reference[at + 1] + reference[at] + reference[at + 2 :]
+    lost = reference[:at] + reference[at + 1 :]
+    for wrong in (swapped, lost):
+        if wrong != reference:
+            assert near_references(wrong, [reference]) == (reference,)
+            if not is_structured(wrong):
+                assert reference in valid_neighbours(wrong)
+
+
+@untimed
+@given(st.text(max_size=80))
+def test_any_text_can_be_searched(text: str) -> None:
+    for found in find_references(text):
+        assert found == found.upper()
+        assert near_references(found, [found]) == ()
+        valid_neighbours(found)
+
+
+def test_how_they_read() -> None:
+    assert display_reference(reference_for(2026, 412, "FR")).startswith("RF")
+    belgian = display_reference(reference_for(2026, 412, "BE"))
+    assert belgian.startswith("+++260/0000/412")
+    assert belgian.endswith("+++")
+    assert display_reference("KAN-2026-00412") == "KAN-2026-00412"
+    assert display_reference("") == ""
+
+
+def test_a_series_that_is_full_says_so() -> None:
+    with pytest.raises(DomainError) as caught:
+        reference_for(2026, 100_000_000, "FR")
+    assert caught.value.code == "number_too_large"
