@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from portal.db import reading, transaction
+from portal.db import is_database_away, reading, transaction
 from portal.jobs.registry import register, register_transactional
 from portal.parts import Parts
 from portal.services.auto_top_up import list_wanting, start_top_up
@@ -52,9 +51,7 @@ def _look_after(parts: Parts, account_id: int, now: datetime) -> None:
         with transaction() as session:
             start_top_up(session, account_id, catalogue=parts.catalogue, now=now)
     except Exception as error:  # whatever is wrong with one must not keep the others waiting
-        if isinstance(error, OperationalError) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
+        if is_database_away(error):
             raise  # the database is away or busy: nobody's wallet is to blame
         log.exception("top_up_stuck", account=account_id)
         with transaction() as session:

@@ -63,6 +63,17 @@ class _AboutRequest(MailMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _WrittenAboutRequest(_AboutRequest):
+    author_name: str
+    author_email: str
+
+    @property
+    def answers_go_to(self) -> str:
+        """Whoever answers by mail reaches who wrote it, or who asked."""
+        return self.author_email
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestStepMail(_AboutRequest):
     """Who sent a request hears how it goes on; `status` is what it has come to."""
 
@@ -123,19 +134,12 @@ class RequestStepMail(_AboutRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestAnswered(_AboutRequest):
+class RequestAnswered(_WrittenAboutRequest):
     """Who sent a request gets what was written to them about it."""
 
     topic = "request_answered"
     text: str
-    author_name: str
-    author_email: str
     request_url: str
-
-    @property
-    def answers_go_to(self) -> str:
-        """Whoever answers by mail reaches who wrote it."""
-        return self.author_email
 
     def subject(self, words: Language) -> str:
         _ = words.gettext
@@ -143,21 +147,14 @@ class RequestAnswered(_AboutRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeskRequestStep(_AboutRequest):
+class DeskRequestStep(_WrittenAboutRequest):
     """The vendor's people hear what happened to a request: a status, or `lapsed`."""
 
     topic = "desk_request_step"
     happened: str
     details: str = ""
     purchase_order: str = ""
-    author_name: str
-    author_email: str
     desk_request_url: str
-
-    @property
-    def answers_go_to(self) -> str:
-        """Their answer goes to who asked."""
-        return self.author_email
 
     def subject(self, words: Language) -> str:
         _ = words.gettext
@@ -198,19 +195,12 @@ class DeskRequestStep(_AboutRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeskRequestMessage(_AboutRequest):
+class DeskRequestMessage(_WrittenAboutRequest):
     """The vendor's people get what a customer wrote about a request."""
 
     topic = "desk_request_message"
     text: str
-    author_name: str
-    author_email: str
     desk_request_url: str
-
-    @property
-    def answers_go_to(self) -> str:
-        """Their answer goes to who wrote it."""
-        return self.author_email
 
     def subject(self, words: Language) -> str:
         _ = words.gettext

@@ -11,22 +11,26 @@ __all__ = ["ServiceAnswered", "ServiceAsked", "SupportAnswered", "SupportAsked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupportAsked(MailMessage):
-    """The vendor's people get what a customer wrote: a `message`, or a `reply` that goes on with one."""
-
-    topic = "support_asked"
+class _FromCustomer(MailMessage):
     account_name: str
     author_name: str
     author_email: str
+
+    @property
+    def answers_go_to(self) -> str:
+        """Their answer goes to who wrote it, or asked."""
+        return self.author_email
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportAsked(_FromCustomer):
+    """The vendor's people get what a customer wrote: a `message`, or a `reply` that goes on with one."""
+
+    topic = "support_asked"
     message_number: int
     about: str
     text: str
     kind: str
-
-    @property
-    def answers_go_to(self) -> str:
-        """Their answer goes to who wrote it."""
-        return self.author_email
 
     def subject(self, words: Language) -> str:
         _ = words.gettext
@@ -61,22 +65,14 @@ class SupportAnswered(MailMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAsked(MailMessage):
+class ServiceAsked(_FromCustomer):
     """The vendor's people are asked for a service package; with an order it is paid already."""
 
     topic = "service_asked"
-    account_name: str
-    author_name: str
-    author_email: str
     request_number: int
     package: str
     wishes: str = ""
     order_number: str = ""
-
-    @property
-    def answers_go_to(self) -> str:
-        """Their answer goes to who asked."""
-        return self.author_email
 
     def subject(self, words: Language) -> str:
         _ = words.gettext

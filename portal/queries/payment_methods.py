@@ -13,7 +13,6 @@ from portal.models import MethodSetup, PaymentMethod
 
 __all__ = [
     "METHOD_COLUMNS", "MethodSetupRow", "PaymentMethodRow", "get_default_method", "get_method_setup",
-    "list_payment_methods",
 ]  # fmt: skip
 
 
@@ -59,13 +58,16 @@ METHOD_COLUMNS = (
 )
 """The columns of a `PaymentMethodRow`, for pages that read more beside it."""
 
-_METHODS: Select[*tuple[Any, ...]] = (
+_DEFAULT: Select[*tuple[Any, ...]] = (
     select(*METHOD_COLUMNS)
-    .where(PaymentMethod.account_id == bindparam("account"), PaymentMethod.removed_at.is_(None))
-    .order_by(PaymentMethod.is_default.desc(), PaymentMethod.id.desc())
-    .limit(20)
+    .where(
+        PaymentMethod.account_id == bindparam("account"),
+        PaymentMethod.removed_at.is_(None),
+        PaymentMethod.is_default,
+    )
+    .order_by(PaymentMethod.id.desc())
+    .limit(1)
 )
-_DEFAULT = _METHODS.where(PaymentMethod.is_default)
 
 _SETUP: Select[*tuple[Any, ...]] = select(
     MethodSetup.id,
@@ -81,11 +83,6 @@ def get_default_method(connection: Connection, account_id: int) -> PaymentMethod
     """The method that the account's charges use, or None."""
     row = connection.execute(_DEFAULT, {"account": account_id}).first()
     return PaymentMethodRow(*row) if row is not None else None
-
-
-def list_payment_methods(connection: Connection, account_id: int) -> list[PaymentMethodRow]:
-    """The methods in use, the default first (at most 20)."""
-    return [PaymentMethodRow(*row) for row in connection.execute(_METHODS, {"account": account_id})]
 
 
 def get_method_setup(

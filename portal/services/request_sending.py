@@ -19,11 +19,9 @@ from portal.services.renewals import renew_due_of_account
 from portal.services.request_mails import Telling, tell_of_message, tell_of_sending
 from portal.services.requests import add_step, load_request, require_current, take_step
 from portal.services.suspension import require_access
+from portal.services.writing_limit import require_not_too_many
 
-__all__ = ["MOST_IN_AN_HOUR", "send_request", "withdraw_request", "write_message"]
-
-MOST_IN_AN_HOUR = 20
-"""So many requests and messages about them are taken of an account in an hour."""
+__all__ = ["send_request", "withdraw_request", "write_message"]
 
 _SAME_CLICK = timedelta(minutes=10)
 
@@ -139,16 +137,10 @@ def _sent_just_now(
 def _require_not_too_many(session: Session, account_id: int, now: datetime) -> None:
     hour_ago = now - timedelta(hours=1)
     of_account = ChangeRequest.account_id == account_id
-    sent = session.scalars(
-        select(ChangeRequest.id)
-        .where(of_account, ChangeRequest.sent_at > hour_ago)
-        .limit(MOST_IN_AN_HOUR)
-    ).all()
-    written = session.scalars(
+    require_not_too_many(
+        session,
+        select(ChangeRequest.id).where(of_account, ChangeRequest.sent_at > hour_ago),
         select(RequestMessage.id)
         .join(ChangeRequest, ChangeRequest.id == RequestMessage.request_id)
-        .where(of_account, RequestMessage.at > hour_ago, ~RequestMessage.from_staff)
-        .limit(MOST_IN_AN_HOUR)
-    ).all()
-    if len(sent) + len(written) >= MOST_IN_AN_HOUR:
-        raise DomainError("too_many_messages")
+        .where(of_account, RequestMessage.at > hour_ago, ~RequestMessage.from_staff),
+    )

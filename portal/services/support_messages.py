@@ -13,11 +13,9 @@ from portal.models import Account, Person, SupportMessage, SupportReply
 from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.vendor_mails import tell_vendor
+from portal.services.writing_limit import require_not_too_many
 
-__all__ = ["MOST_IN_AN_HOUR", "load_message", "reply_to_message", "send_message"]
-
-MOST_IN_AN_HOUR = 20
-"""So many messages and replies of an account are taken in an hour: the vendor's mailbox is one too."""
+__all__ = ["load_message", "reply_to_message", "send_message"]
 
 _SAME_CLICK = timedelta(minutes=10)
 
@@ -116,19 +114,13 @@ def _require_not_too_many(session: Session, account_id: int, now: datetime) -> N
     hour_ago = now - timedelta(hours=1)
     # Messages and replies that came since, each found from the account's own rows.
     of_account = SupportMessage.account_id == account_id
-    messages = session.scalars(
-        select(SupportMessage.id)
-        .where(of_account, SupportMessage.sent_at > hour_ago)
-        .limit(MOST_IN_AN_HOUR)
-    ).all()
-    replies = session.scalars(
+    require_not_too_many(
+        session,
+        select(SupportMessage.id).where(of_account, SupportMessage.sent_at > hour_ago),
         select(SupportReply.id)
         .join(SupportMessage, SupportMessage.id == SupportReply.message_id)
-        .where(of_account, SupportReply.at > hour_ago, ~SupportReply.from_staff)
-        .limit(MOST_IN_AN_HOUR)
-    ).all()
-    if len(messages) + len(replies) >= MOST_IN_AN_HOUR:
-        raise DomainError("too_many_messages")
+        .where(of_account, SupportReply.at > hour_ago, ~SupportReply.from_staff),
+    )
 
 
 def _mail(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from flask import flash
 from flask_babel import gettext as _
 
@@ -12,42 +15,30 @@ from portal.web.signed_in import parts, stop_reading
 
 __all__ = ["collect", "flash_still_checked", "give_up", "look_up"]
 
+Told = TypeVar("Told")
+
 
 def collect(attempt_id: int) -> None:
     """Charge an attempt that was just reserved; its page tells the outcome, known yet or not."""
-    here = parts()
-    stop_reading()
-    collect_attempt(
-        transaction,
-        here.gateway,
-        attempt_id,
-        catalogue=here.catalogue,
-        public_url=here.settings.public_url,
-        patience=Patience.ON_SCREEN,
-        now=here.clock.now,
-    )
+    _at_provider(collect_attempt, attempt_id)
 
 
 def look_up(attempt_id: int) -> bool:
     """Ask the provider what became of the attempt; False if it cannot tell yet."""
-    here = parts()
-    stop_reading()
-    return refresh_attempt(
-        transaction,
-        here.gateway,
-        attempt_id,
-        catalogue=here.catalogue,
-        public_url=here.settings.public_url,
-        patience=Patience.ON_SCREEN,
-        now=here.clock.now,
-    )
+    return _at_provider(refresh_attempt, attempt_id)
 
 
 def give_up(attempt_id: int) -> None:
     """Cancel the attempt at the provider; says so where that could not be done yet."""
+    if not _at_provider(abandon_attempt, attempt_id):
+        flash(_("The payment could not be cancelled yet. Try again in a moment."), "warn")
+
+
+def _at_provider(work: Callable[..., Told], attempt_id: int) -> Told:
+    """Do it while a person waits; no transaction is open meanwhile."""
     here = parts()
     stop_reading()
-    settled = abandon_attempt(
+    return work(
         transaction,
         here.gateway,
         attempt_id,
@@ -56,8 +47,6 @@ def give_up(attempt_id: int) -> None:
         patience=Patience.ON_SCREEN,
         now=here.clock.now,
     )
-    if not settled:
-        flash(_("The payment could not be cancelled yet. Try again in a moment."), "warn")
 
 
 def flash_still_checked() -> None:

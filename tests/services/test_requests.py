@@ -22,13 +22,13 @@ from portal.models import (
     ScheduledChange,
 )
 from portal.parts import Parts
-from portal.services.request_sending import MOST_IN_AN_HOUR
 from portal.services.requests import (
     mark_invoiced,
     request_activated,
     request_lapsed,
     request_paid_for_invoice,
 )
+from portal.services.writing_limit import MOST_IN_AN_HOUR
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,

@@ -16,7 +16,8 @@ from portal.domain.errors import DomainError
 from portal.models import AuditEvent, SupportMessage, SupportReply
 from portal.parts import Parts
 from portal.services.support_answers import answer_message, close_message, staff_actor
-from portal.services.support_messages import MOST_IN_AN_HOUR, reply_to_message
+from portal.services.support_messages import reply_to_message
+from portal.services.writing_limit import MOST_IN_AN_HOUR
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,

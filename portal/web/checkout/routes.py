@@ -11,16 +11,15 @@ from portal.domain.errors import DomainError, Rejected
 from portal.domain.payment_methods import refusal_of
 from portal.domain.permissions import Permission, is_allowed
 from portal.domain.quotes import terms_key
-from portal.payments.gateway import Patience
 from portal.queries.members import AdminRow
 from portal.queries.orders import CheckoutRow, get_checkout, get_payment_step
 from portal.queries.payment_methods import PaymentMethodRow, get_default_method
 from portal.services.checkout import save_billing_address, save_choice, save_contact
-from portal.services.collecting import collect_attempt
 from portal.services.ordering import place_order
 from portal.services.payment_settlement import settle_free_order
 from portal.web.access import requires
 from portal.web.acting import acting_person
+from portal.web.attempts import collect
 from portal.web.checkout.forms import NEW_CONTACT, PaymentForm
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
@@ -153,15 +152,7 @@ def _place(quote_id: int) -> ResponseReturnValue:
     except DomainError as error:
         return _not_placed(quote_id, error)
     if placed.attempt_id is not None:
-        collect_attempt(
-            transaction,
-            here.gateway,
-            placed.attempt_id,
-            catalogue=here.catalogue,
-            public_url=here.settings.public_url,
-            patience=Patience.ON_SCREEN,
-            now=here.clock.now,
-        )
+        collect(placed.attempt_id)
     return see_other(url_for("orders.show", order_id=placed.order_id))
 
 

@@ -10,14 +10,12 @@ from portal.domain.errors import DomainError
 from portal.domain.money import Money, total
 from portal.domain.payment_methods import refusal_of
 from portal.domain.permissions import Permission
-from portal.payments.gateway import Patience
 from portal.queries.owed import OwedInvoice, get_owed_invoice, list_owed_invoices
 from portal.queries.payment_methods import PaymentMethodRow, get_default_method
-from portal.services.collecting import collect_attempt
 from portal.services.invoice_charges import pay_invoice
 from portal.web.access import requires, stays_open
 from portal.web.acting import acting_person
-from portal.web.attempts import flash_still_checked, give_up, look_up
+from portal.web.attempts import collect, flash_still_checked, give_up, look_up
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.orders.declines import decline_sentence
@@ -97,15 +95,7 @@ def pay(number: str) -> ResponseReturnValue:
     except DomainError as error:
         flash(error_sentence(error), "warn")
         return see_other(url_for("owed.index"))
-    collect_attempt(
-        transaction,
-        here.gateway,
-        attempt_id,
-        catalogue=here.catalogue,
-        public_url=here.settings.public_url,
-        patience=Patience.ON_SCREEN,
-        now=here.clock.now,
-    )
+    collect(attempt_id)
     return see_other(url_for("owed.payment", number=number))
 
 

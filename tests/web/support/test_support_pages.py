@@ -16,7 +16,7 @@ from portal.models import Order, ServiceRequest, SupportMessage
 from portal.parts import Parts
 from portal.services.service_requests import answer_request
 from portal.services.support_answers import answer_message
-from portal.services.support_messages import MOST_IN_AN_HOUR
+from portal.services.writing_limit import MOST_IN_AN_HOUR
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,
