@@ -31,7 +31,7 @@ test: setup-test ## every test, the browser's included (PYTEST_ARGS=…)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: setup-test ## the full batteries: hundreds of kills, thousands of histories (long; PYTEST_ARGS=…)
-	@PORTAL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)
+	@PORTAL_SOAK=1 $(BIN)/python -m pytest -m "soak or hypothesis" --timeout 0 $(PYTEST_ARGS)
 
 check: setup-test ## style, types, layers, templates, words, requirements, catalogue, translations, register
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)

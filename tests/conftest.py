@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from hypothesis import settings
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
@@ -29,6 +30,12 @@ from tests.fake_stripe.driver import FakeStripe
 from tests.support.client import PortalClient
 from tests.support.ledger import the_books_agree
 from tests.support.postgres import PostgresServer
+from tests.support.soak import IS_SOAK
+
+# A gate asks every change the same questions; `make soak` asks new ones, and more of them.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("soak", max_examples=2_000, deadline=None)
+settings.load_profile("soak" if IS_SOAK else "gate")
 
 # A Thursday morning in the European winter; the demo's customers are laid around it.
 NOW = datetime(2026, 10, 29, 9, 0, tzinfo=UTC)

@@ -20,9 +20,9 @@ __all__ = ["display_reference", "find_references", "is_structured", "near_refere
            "reference_for", "valid_neighbours"]  # fmt: skip
 
 _SEQUENCE_DIGITS = 8
-_OWN_LENGTH = len("RF00") + 2 + _SEQUENCE_DIGITS
 _DIGITS = "0123456789"
 _RF_LENGTH = len("RF00") + 2 + _SEQUENCE_DIGITS
+_OWN = re.compile(rf"RF\d{{{_RF_LENGTH - 2}}}")
 _RF_DIGITS = re.compile(r"RF\d+")
 _RF = re.compile(r"RF\s?\d{2}(?:[\s.-]?[0-9A-Z]){1,21}", re.IGNORECASE)
 _BELGIAN = re.compile(r"(?<!\d)\d{3}[\s/]?\d{4}[\s/]?\d{5}(?!\d)")
@@ -101,12 +101,14 @@ def _own_part(candidate: str) -> str:
 
     Ours have one length, also where a digit of it is wrong.
     """
-    if iso11649.is_valid(candidate):
-        return candidate
+    own = candidate[:_RF_LENGTH]
+    # Digits only: one letter in 97 that follows a wrong one would complete its check digits.
+    if _OWN.fullmatch(own) and iso11649.is_valid(own):
+        return own
     digits = _RF_DIGITS.match(candidate)
-    if digits is None or len(digits.group()) > _RF_LENGTH + 1:  # one digit too many is a slip
-        return candidate[:_RF_LENGTH]
-    return candidate[:_RF_LENGTH] if iso11649.is_valid(candidate[:_RF_LENGTH]) else digits.group()
+    if digits is not None and len(digits.group()) <= _RF_LENGTH + 1:  # a digit too many is a slip
+        return digits.group()
+    return own
 
 
 def _is_near(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from stdnum import iso11649
 
 from portal.domain.errors import DomainError
 from portal.domain.payment_references import (
@@ -91,6 +92,13 @@ def test_any_text_can_be_searched(text: str) -> None:
         assert found == found.upper()
         assert near_references(found, [found]) == ()
         valid_neighbours(found)
+
+
+@pytest.mark.parametrize("after", ["y", "Y2", "thanks", "2026-11-25"])
+def test_what_follows_never_completes_a_wrong_reference(after: str) -> None:
+    assert iso11649.is_valid("RF532907202441Y")  # what a payer never meant
+    for wrong in (f"RF5329072024{digits:02d}" for digits in range(100)):
+        assert find_references(f"x {wrong} {after}") == (wrong,)
 
 
 def test_how_they_read() -> None:
