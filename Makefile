@@ -9,7 +9,7 @@ DEMO := $(BIN)/flask --app portal.cli:make_demo_app
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo-reset test soak check bench screenshots translations mutate lock clean
+.PHONY: help setup setup-test run demo-reset test soak check bench screenshots lighthouse translations mutate lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -53,9 +53,14 @@ check-register: ; $(BIN)/python .ci/check_register
 bench: setup-test ## the benchmarks
 	@$(BIN)/python -m tests.benchmarks
 
-screenshots: setup-test ## pictures of the pages
+screenshots: setup-test ## pictures of every screen
 	@.ci/setup_browser
 	@$(BIN)/python -m tests.browser.screenshots
+
+lighthouse: setup-test ## what Lighthouse says (it is fetched with npm)
+	@.ci/setup_browser
+	@.ci/setup_lighthouse
+	@$(BIN)/python -m tests.browser.lighthouse
 
 translations: setup-test ## bring the catalogues up to date with the source, compile, and check them
 	@$(BIN)/python .ci/check_translations --update

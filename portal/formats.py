@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -17,13 +18,20 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_interval, format_skeleton, format_time
 from babel.lists import format_list
-from babel.numbers import NumberPattern, format_decimal, format_percent, get_decimal_symbol
+from babel.numbers import (
+    NumberPattern,
+    format_decimal,
+    format_percent,
+    get_decimal_symbol,
+    get_group_symbol,
+)
 
 from portal.domain.money import Money, major, minor_digits, round_half_away
 
 __all__ = [
     "as_written",
     "babel_locale",
+    "filled",
     "format_country",
     "format_day",
     "format_day_month",
@@ -40,6 +48,7 @@ __all__ = [
     "format_percentage",
     "format_typed",
     "format_unit_price",
+    "thousands_sign",
 ]
 
 # The source is British English: days before months, the week begins on Monday.
@@ -49,6 +58,9 @@ _LEADING_ZERO = re.compile(r"\b0(?=[1-9]\b)")
 _TWO_STOPS = re.compile(r"(?<=\w)\.\.(?=\s|$)")
 # An article before a day that begins with a vowel when it is spoken: otto, undici.
 _ARTICLE = re.compile(r"\b(I|i|[Dd]e|[Dd]a|[Aa]|[Nn]e|[Ss]u)l (?=(?:8|11) [a-z])")
+# Words that lose their e before a vowel, where a value follows; and such a value, markup or not.
+_ELIDED = re.compile(r"\b([Dd]|(?:[Ll]ors|[Pp]uis)?[Qq]u)e (?=%\((\w+)\)s)")
+_VOWEL = re.compile(r"(?:<[^>]*>)*(?!onze\b|oui\b)[aeiouàâäæéèêëîïôöœùûü]", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
@@ -101,6 +113,20 @@ def _first_of_month(text: str, on: date, locale: str) -> str:
     if on.day == 1 and locale.startswith("fr") and text.startswith("1 "):
         return f"1er{text[1:]}"
     return text
+
+
+def filled(sentence: str, values: Mapping[str, object], locale: str) -> str:
+    """`sentence` with its %(values)s, as it is written.
+
+    French writes d’Atelier Noordzee, not de Atelier Noordzee. Only before a value: Dutch words
+    that somebody typed stay as they are.
+    """
+    if locale == "fr" and "e %(" in sentence:
+        sentence = _ELIDED.sub(
+            lambda word: f"{word[1]}’" if _VOWEL.match(str(values.get(word[2]))) else word[0],
+            sentence,
+        )
+    return as_written(sentence % values, locale)
 
 
 def as_written(text: str, locale: str) -> str:
@@ -200,6 +226,11 @@ def format_number(number: Decimal, locale: str) -> str:
 def format_typed(number: Decimal, locale: str) -> str:
     """1240.50 as one types it into a form: the language's decimal sign, and no groups."""
     return str(number).replace(".", get_decimal_symbol(babel_locale(locale)))
+
+
+def thousands_sign(locale: str) -> str:
+    """What the language writes between thousands: 1,240 · 1.240 · 1 240."""
+    return str(get_group_symbol(babel_locale(locale)))
 
 
 @lru_cache(maxsize=256)

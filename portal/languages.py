@@ -31,12 +31,12 @@ class Language:
     def gettext(self, text: str, /, **values: object) -> str:
         """`text` in this language, its %(name)s filled in."""
         found = self.translations.gettext(text)
-        return formats.as_written(found % values, self.locale) if values else found
+        return formats.filled(found, values, self.locale) if values else found
 
     def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
         """The form for `number`, which fills %(num)s."""
-        found = self.translations.ngettext(one, many, number) % {"num": number, **values}
-        return formats.as_written(found, self.locale)
+        found = self.translations.ngettext(one, many, number)
+        return formats.filled(found, {"num": number, **values}, self.locale)
 
     def money(self, amount: Money) -> str:
         """An amount with its currency, as this language writes it."""

@@ -1,7 +1,8 @@
 /* Everything works without this file. It closes menus, moves the focus to error summaries and
-   shows what an htmx request was answered with when that was an error. */
-"use strict";
+   shows what an htmx request was answered with when that was an error. htmx stands before it in
+   the file that is sent (portal/web/static_files.py). */
 (() => {
+  "use strict";
   const openMenus = () => document.querySelectorAll("details[data-menu][open]");
 
   document.addEventListener("click", (event) => {
@@ -25,6 +26,13 @@
   };
   document.addEventListener("DOMContentLoaded", () => focusSummary(document));
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.target));
+
+  /* What a person's own request will replace is busy until then; what looks by itself stays quiet. */
+  const busy = (isBusy) => ({ detail: { target, requestConfig } }) => {
+    if (requestConfig.triggeringEvent) target.ariaBusy = isBusy ? "true" : null;
+  };
+  document.addEventListener("htmx:beforeRequest", busy(true));
+  document.addEventListener("htmx:afterRequest", busy(false));
 
   /* Our error answers say where they belong; anything else leaves the page as it is. */
   document.addEventListener("htmx:beforeSwap", (event) => {

@@ -109,9 +109,11 @@ def _entries(booked: Element, iban: str, seen: Counter[str]) -> Iterator[Stateme
     """The transactions of a booking; a booking of one is one, and so is one whose list of several
     lacks an amount or does not come to the whole: no more is booked than arrived."""
     details = [each for part in _children(booked, "NtryDtls") for each in _children(part, "TxDtls")]
-    booked_on = _date(booked, "BookgDt") or _date(booked, "ValDt")
+    valued_on = _date(booked, "ValDt")
+    booked_on = _date(booked, "BookgDt") or valued_on
     if booked_on is None:
         raise ValueError("a booking without a day")
+    days = (booked_on, valued_on)
     amount = _amount(_child(booked, "Amt"))
     reversal = _text(booked, "RvslInd") == "true"
     sign = -1 if _text(booked, "CdtDbtInd") == "DBIT" else 1
@@ -121,22 +123,23 @@ def _entries(booked: Element, iban: str, seen: Counter[str]) -> Iterator[Stateme
         whole = amount.minor * sign
         if len(told) == len(details) and sum(own.minor for own in told) == whole:
             for part, own in zip(details, told, strict=True):
-                yield _entry(booked, part, iban, booked_on, own, reversal, seen)
+                yield _entry(booked, part, iban, days, own, reversal, seen)
             return
         details = []
     part = details[0] if details else booked
-    yield _entry(booked, part, iban, booked_on, amount * sign, reversal, seen)
+    yield _entry(booked, part, iban, days, amount * sign, reversal, seen)
 
 
 def _entry(
     booked: Element,
     part: Element,
     iban: str,
-    booked_on: date,
+    days: tuple[date, date | None],
     amount: Money,
     reversal: bool,
     seen: Counter[str],
 ) -> StatementEntry:
+    booked_on, valued_on = days
     side = "Dbtr" if amount.minor >= 0 else "Cdtr"
     parties = _child(part, "RltdPties")
     name = payer_iban = ""
@@ -170,6 +173,7 @@ def _entry(
         reference=reference[:140],
         text=text,
         reversal=reversal,
+        valued_on=valued_on,
     )
 
 

@@ -179,7 +179,7 @@ OFFICINE = CustomerPlan(
     auto_top_up=AutoTopUpPlan(340, 200, "medium", 540_00),
     quotes=(
         QuotePlan(3, (("crm", 5), ("desk", 2)),
-                  "Come d’accordo: cinque licenze CRM e due Desk per la nuova sede di Arezzo, con il 10 % di sconto.",
+                  "Come d’accordo: cinque licenze CRM e due Desk per la nuova sede di Arezzo, con il 10% di sconto.",
                   discount_basis_points=1000),
     ),
     reductions=(ReductionPlan(4, "sign", 7),),
@@ -195,7 +195,7 @@ OFFICINE = CustomerPlan(
         PackagePlan(
             8,
             "done-for-you",
-            "La nuova sede di Arezzo comincia a gennaio, con circa 4 000 contatti da importare.",
+            "La nuova sede di Arezzo comincia a gennaio, con circa 4.000 contatti da importare.",
             "Il nostro partner di Firenze è disponibile dall’11 gennaio.",
         ),
     ),

@@ -163,7 +163,7 @@ class SubscriptionHistory:
             self.session, self.account, [self.subscription.id], self.catalogue, at
         )
         record(self.session, "trial_started" if trial else "subscription_started",
-               actor=self._admin(), now=at, account_id=self.account.id, subject=self._name,
+               actor=self._admin(), now=at, account_id=self.account.id, subject=self.plan.product,
                new={"plan": self.plan.plan, "seats": self.plan_item.quantity})  # fmt: skip
 
     def _assign(self, at: datetime) -> None:

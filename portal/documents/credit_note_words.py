@@ -27,6 +27,8 @@ def reason_words(reason: str, words: Language) -> str:
             return _("The subscription ends before the period of that invoice begins.")
         case "renewal_changed":
             return _("The renewal was changed: a new invoice takes the place of that one.")
+        case "asked_in_time":
+            return _("Fewer licences had been asked for in time for the period of that invoice.")
         case "order_lapsed":
             return _("The order was not paid before the renewal, so it lapsed.")
         case "order_withdrawn":

@@ -75,8 +75,9 @@ class PaidWith:
 class InvoiceDocument:
     """An issued invoice; addresses, tax and language are those frozen in it (rule 5 of the road).
 
-    `paid_on` is the vendor's local date; `balance_used_minor` of it was paid from the account's
-    balance. `seller` and `buyer` have the keys of the invoice table.
+    `paid_on` is the vendor's local date, or the day on which a transfer arrived;
+    `balance_used_minor` of it was paid from the account's balance. `seller` and `buyer` have the
+    keys of the invoice table.
     """
 
     id: int

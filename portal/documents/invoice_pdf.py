@@ -147,7 +147,7 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
             _("Total (%(currency)s)", currency=document.currency),
             money(document.gross_minor),
         ],
-        "note": _note(document, words),
+        "notes": _notes(document, words),
         "payment": payment_words(document, words),
         "is_settled": credit or document.status in {"paid", "credited", "written_off"},
         "bank": transfer.rows if transfer else (),
@@ -158,12 +158,15 @@ def _data(document: InvoiceDocument, words: Language, accent: str) -> dict[str, 
     }
 
 
-def _note(document: InvoiceDocument, words: Language) -> str:
-    """What the law asks for below the sums: the invoice that is corrected, why VAT is not due."""
+def _notes(document: InvoiceDocument, words: Language) -> list[str]:
+    """What the law asks for below the sums: the invoice that is corrected, why VAT is not due.
+
+    A paragraph each, as the reason may be what somebody wrote, without a full stop.
+    """
     sentences = [tax_note(document, words)]
     if document.is_credit_note:
         sentences[:0] = [correction_words(document, words), reason_words(document.reason, words)]
-    return " ".join(filter(None, sentences))
+    return [sentence for sentence in sentences if sentence]
 
 
 def party(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from portal.documents.credit_note_words import settlement_words
 from portal.documents.invoice_document import InvoiceDocument, InvoiceDocumentLine, PaidWith
+from portal.documents.reverse_charge import mention_for
 from portal.domain.money import Money
 from portal.domain.tax import TaxTreatment
 from portal.languages import Language
@@ -47,17 +48,23 @@ def supply_words(document: InvoiceDocument, words: Language) -> str:
 
 def tax_note(document: InvoiceDocument, words: Language) -> str:
     """The words the law asks for with the document's VAT treatment (I4); empty at home."""
-    return treatment_note(document.treatment, words)
+    return treatment_note(document.treatment, document.buyer.get("country") or "", words)
 
 
-def treatment_note(treatment: str, words: Language) -> str:
-    """The words the law asks for with a VAT treatment (I4); empty at home."""
+def treatment_note(treatment: str, country: str, words: Language) -> str:
+    """The words the law asks for with a VAT treatment (I4); empty at home.
+
+    Those of a reverse charge also stand in the words of the buyer's `country`, where it speaks
+    another language than the document.
+    """
     _ = words.gettext
     match treatment:
         case TaxTreatment.REVERSE_CHARGE:
-            return _(
+            note = _(
                 "Reverse charge: the customer owes the VAT, Article 196 of Directive 2006/112/EC."
             )
+            mention = mention_for(country, words.locale)
+            return f"{note} {mention}." if mention else note
         case TaxTreatment.OUTSIDE_EU:
             return _(
                 "No EU VAT: the place of supply is outside the European Union, "

@@ -96,8 +96,14 @@ def _data(document: QuoteDocument, words: Language, accent: str) -> dict[str, An
             for row in document.tax_rows
         ],
         "gross": [_("Total (%(currency)s)", currency=currency), words.money(totals.gross)],
-        "note": " ".join(filter(None, [treatment_note(document.treatment, words),
-                                       document.message])),
+        "notes": [
+            note
+            for note in (
+                treatment_note(document.treatment, buyer.get("country") or "", words),
+                document.message,
+            )
+            if note
+        ],
         "payment": _validity(document, words),
         "is_settled": False,
         "bank": (),

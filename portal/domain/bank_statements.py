@@ -7,14 +7,23 @@ whose check digits hold names an invoice; whatever is merely likely is a suggest
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
 from portal.domain.money import Money
-from portal.domain.payment_references import find_references, is_structured, near_references
+from portal.domain.payment_references import (
+    Slip,
+    find_references,
+    find_slip,
+    is_structured,
+    near_references,
+)
 
-__all__ = ["InvoiceToMatch", "Match", "MatchKind", "Statement", "StatementEntry", "plan_matching"]
+__all__ = [
+    "InvoiceToMatch", "Match", "MatchKind", "Statement", "StatementEntry", "owner_of",
+    "plan_matching",
+]  # fmt: skip
 
 _SUGGESTIONS = 5
 
@@ -24,7 +33,8 @@ class StatementEntry:
     """One movement of the account. `amount` is below zero where money left it.
 
     `key` is the same whenever the bank tells the same movement again. `reference` is what stood in
-    the field for structured references, `text` everything else that the payer wrote.
+    the field for structured references, `text` everything else that the payer wrote. `valued_on`
+    is the day from which the bank counts the money; None where it says only when it booked it.
     """
 
     key: str
@@ -35,6 +45,12 @@ class StatementEntry:
     reference: str = ""
     text: str = ""
     reversal: bool = False
+    valued_on: date | None = None
+
+    @property
+    def received_on(self) -> date:
+        """The day on which the money arrived: by its value date, and never after it was booked."""
+        return min(self.valued_on or self.booked_on, self.booked_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +92,19 @@ class MatchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A proposal: `invoice_id` where a valid reference names it, else `suggestions` to choose from."""
+    """A proposal: `invoice_id` where a valid reference names it, else `suggestions` to choose from.
+
+    One that is paid or void is named by its number in words, too: nothing is booked for it.
+    `slips` say of a suggestion how its reference was mistyped; `by_amount` that the amount alone
+    speaks for it.
+    """
 
     entry: StatementEntry
     kind: MatchKind
     invoice_id: int | None = None
     suggestions: tuple[int, ...] = ()
+    slips: Mapping[int, Slip] = field(default_factory=dict)
+    by_amount: bool = False
 
     @property
     def is_certain(self) -> bool:
@@ -105,6 +128,16 @@ def plan_matching(
     )
 
 
+def owner_of(match: Match, account_of: Mapping[int, int]) -> int | None:
+    """Whose payment the entry seems to be, by the accounts of the invoices; None where it is open.
+
+    That an amount alone is that of an invoice says nothing of who paid.
+    """
+    invoices = match.suggestions if match.invoice_id is None else (match.invoice_id,)
+    accounts = {account_of[key] for key in invoices}
+    return accounts.pop() if len(accounts) == 1 and not match.by_amount else None
+
+
 class _Matcher:
     def __init__(self, invoices: Sequence[InvoiceToMatch]) -> None:
         self.invoices: dict[int, InvoiceToMatch] = {i.invoice_id: i for i in invoices}
@@ -115,11 +148,9 @@ class _Matcher:
     def match(self, entry: StatementEntry) -> Match:
         if entry.amount.minor <= 0 or entry.reversal:
             return Match(entry, MatchKind.OUTGOING)
-        found = self._named(entry)
+        found = self._named(entry) or self._settled_in_words(entry)
         if found is None:
-            suggestions = self._suggestions(entry)
-            kind = MatchKind.SUGGESTED if suggestions else MatchKind.UNKNOWN
-            return Match(entry, kind, suggestions=suggestions)
+            return self._suggested(entry)
         if found.open.currency != entry.amount.currency:
             return Match(entry, MatchKind.OTHER_CURRENCY, found.invoice_id)
         if found.status in ("credited", "written_off"):
@@ -144,31 +175,57 @@ class _Matcher:
         }
         return self.invoices[named.pop()] if len(named) == 1 else None
 
-    def _suggestions(self, entry: StatementEntry) -> tuple[int, ...]:
-        """Likely invoices, best first: a mistyped reference, the number, the payer and the amount."""
-        found: dict[int, None] = {}
+    def _settled_in_words(self, entry: StatementEntry) -> InvoiceToMatch | None:
+        """A paid or void invoice whose number stands in the words, where these name no open one.
+
+        Who pays twice writes the number of what is paid: another invoice that happens to be of the
+        same amount must not be proposed for it.
+        """
+        if self._by_reference(entry):
+            return None
+        named = self._by_number(entry)
+        return None if any(i.open.minor > 0 for i in named) else next(iter(named), None)
+
+    def _by_reference(self, entry: StatementEntry) -> dict[int, Slip | None]:
+        """The invoices whose references stand there, right or with a slip of the payer's."""
+        found: dict[int, Slip | None] = {}
         for reference in _references(entry):
             if reference in self.by_reference:
                 found[self.by_reference[reference]] = None
             for near in near_references(reference, self.by_reference):
-                found[self.by_reference[near]] = None
+                found.setdefault(self.by_reference[near], find_slip(reference, near))
+        return found
+
+    def _by_number(self, entry: StatementEntry) -> list[InvoiceToMatch]:
         written = _plain(f"{entry.reference} {entry.text}")
+        return [i for i in self.invoices.values() if _plain(i.number) in written]
+
+    def _suggested(self, entry: StatementEntry) -> Match:
+        """Likely invoices, best first: a mistyped reference, the number, the payer and the amount."""
+        found = self._by_reference(entry)
         payer = _plain(entry.payer_name)
         still_open = [i for i in self.invoices.values() if i.open.minor > 0]
-        for invoice in still_open:
-            if _plain(invoice.number) in written:
-                found[invoice.invoice_id] = None
+        for invoice in self._by_number(entry):
+            if invoice.open.minor > 0:
+                found.setdefault(invoice.invoice_id, None)
         same_amount = [i for i in still_open if i.open == entry.amount]
         for invoice in same_amount:
             name = _plain(invoice.payer)
             if payer and name and (name in payer or payer in name):
-                found[invoice.invoice_id] = None
-        if not found and len(same_amount) == 1:
+                found.setdefault(invoice.invoice_id, None)
+        by_amount = not found and len(same_amount) == 1
+        if by_amount:
             found[same_amount[0].invoice_id] = None
-        payable = [
+        payable = tuple(
             key for key in found if self.invoices[key].open.currency == entry.amount.currency
-        ]
-        return tuple(payable[:_SUGGESTIONS])
+        )[:_SUGGESTIONS]
+        return Match(
+            entry,
+            MatchKind.SUGGESTED if payable else MatchKind.UNKNOWN,
+            suggestions=payable,
+            slips={key: slip for key in payable if (slip := found[key]) is not None},
+            by_amount=by_amount,
+        )
 
 
 def _references(entry: StatementEntry) -> tuple[str, ...]:

@@ -11,7 +11,10 @@ from portal.domain.errors import DomainError
 from portal.domain.money import Money, percent_of, total
 from portal.domain.tax import TaxGroup, Totals
 
-__all__ = ["CreditPlan", "Credited", "InvoicedLine", "plan_credit"]
+__all__ = [
+    "CreditPlan", "Credited", "InvoicedLine", "PackLine", "TakeBack", "plan_credit",
+    "plan_take_back",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,38 @@ class CreditPlan:
     def completes(self) -> bool:
         """Whether nothing of the invoice is left uncredited."""
         return self.left.is_zero
+
+
+@dataclass(frozen=True, slots=True)
+class PackLine:
+    """A line of the invoice that brought `credits`: its net, credited `before`, and `now`."""
+
+    credits: int
+    net: Money
+    before: Money
+    now: Money
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The credits that a note stands for, and how many of them are `left` to be taken back."""
+
+    credits: int
+    left: int
+
+
+def plan_take_back(packs: Iterable[PackLine], balance: int) -> TakeBack:
+    """What a note of packs stands for, whole credits by its share of each line (W1, W2).
+
+    The shares of all notes of a line are the pack together, however they are cut.
+    """
+    stand_for = 0
+    for pack in packs:
+        if not pack.net.is_zero:
+            before, after = pack.before.minor, (pack.before + pack.now).minor
+            stand_for += pack.credits * after // pack.net.minor
+            stand_for -= pack.credits * before // pack.net.minor
+    return TakeBack(stand_for, min(stand_for, balance))
 
 
 def plan_credit(

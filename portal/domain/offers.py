@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
@@ -17,7 +19,8 @@ from portal.domain.purchases import Purchase, plan_purchase
 from portal.domain.subscriptions import SubscriptionState
 from portal.domain.wishes import Wish
 
-__all__ = ["LONGEST_VALIDITY", "Discount", "Offer", "Offered", "plan_offer", "require_validity"]
+__all__ = ["LONGEST_VALIDITY", "Discount", "Offer", "Offered", "credits_given_away", "plan_offer",
+           "require_validity"]  # fmt: skip
 
 LONGEST_VALIDITY = 365  # days; a price that is older needs another look
 _HUNDRED = 100
@@ -61,12 +64,15 @@ def plan_offer(
     book: PriceBook,
     catalogue: Catalogue,
     on: date,
+    given_lately: Fraction = Fraction(0),
 ) -> Offer:
     """The lines of what is offered, one wish after the other, each on what those before it leave.
 
     A part is taken off every line that a wish costs, an amount off the first of them; what is given
     back for an unused part stays whole. Errors as `plan_purchase`; DomainError `offer_empty`,
-    `discount_too_large` (`maximum`) where the amount is more than the line's whole price.
+    `discount_too_large` (`maximum`) where the amount is more than the line's whole price, and
+    `discount_gives_credits` (`credits`, `maximum`) where the discounts on packs, with those that the
+    same person gave the customer lately (`given_lately`), give away more credits than one may.
     """
     if not offered:
         raise DomainError("offer_empty")
@@ -82,6 +88,7 @@ def plan_offer(
         lines += _discounted(mine, one.discount)
         sources += [place] * len(mine)
         parts.append(purchase)
+    _require_no_gift(lines, given_lately, catalogue.policy.manual_credit_approval_limit)
     return Offer(
         Purchase(
             tuple(lines),
@@ -109,6 +116,24 @@ def _discounted(lines: Sequence[PinnedLine], discount: Discount) -> list[PinnedL
         else line
         for line in lines
     ]
+
+
+def credits_given_away(lines: Iterable[PinnedLine]) -> Fraction:
+    """How many credits the discounts on packs come to: of each pack the share that is not paid."""
+    given = Fraction(0)
+    for line in lines:
+        whole = (line.unit_price * line.quantity).minor
+        if line.once is not None and line.once.credits and whole:
+            off = Fraction(line.discount_basis_points, FULL) + Fraction(line.discount_minor, whole)
+            given += line.once.credits * min(off, Fraction(1))
+    return given
+
+
+def _require_no_gift(lines: Iterable[PinnedLine], lately: Fraction, limit: int) -> None:
+    """Above the limit two people give credits (CreditGrant); a discount is no way round the second."""
+    given = credits_given_away(lines)
+    if given and given + lately > limit:
+        raise DomainError("discount_gives_credits", credits=ceil(given + lately), maximum=limit)
 
 
 def require_validity(valid_until: date, today: date) -> None:

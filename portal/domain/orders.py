@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from enum import StrEnum
 
-__all__ = ["UNRESOLVED", "AttemptStatus", "OrderStatus", "next_attempt_status"]
+__all__ = ["UNRESOLVED", "AttemptStatus", "OrderStatus", "TransferReminder", "next_attempt_status",
+           "transfer_reminder"]  # fmt: skip
 
 
 class OrderStatus(StrEnum):
@@ -56,3 +58,32 @@ def next_attempt_status(present: str, told: str) -> AttemptStatus | None:
     """
     now, then = AttemptStatus(present), AttemptStatus(told)
     return then if _RANK[then] > _RANK[now] else None
+
+
+class TransferReminder(StrEnum):
+    """What the customer of an order that waits for its transfer is reminded of, once each (Q3)."""
+
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+_BEFORE = timedelta(days=5)
+_UNASKED = timedelta(days=3)
+_LATE = timedelta(days=14)
+
+
+def transfer_reminder(
+    issued_on: date, due_on: date, lapses_on: date | None, today: date
+) -> TransferReminder | None:
+    """What is to be said today about an open invoice of which nothing was given yet.
+
+    Five days before it is due, or before the renewal `lapses_on` with which it lapses, whichever is
+    first; and once it is overdue. Nobody is reminded of what they got within three days, and a
+    worker that was down makes up for two weeks.
+    """
+    last = due_on if lapses_on is None else min(due_on, lapses_on - timedelta(days=1))
+    if due_on < today <= due_on + _LATE:
+        return TransferReminder.OVERDUE
+    if last - _BEFORE <= today <= last and today - issued_on >= _UNASKED:
+        return TransferReminder.DUE
+    return None

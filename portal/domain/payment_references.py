@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 
 from stdnum import iso11649
 from stdnum.be import ogm_vcs
@@ -16,8 +18,8 @@ from stdnum.iso7064 import mod_97_10
 
 from portal.domain.errors import DomainError
 
-__all__ = ["display_reference", "find_references", "is_structured", "near_references",
-           "reference_for", "valid_neighbours"]  # fmt: skip
+__all__ = ["Slip", "SlipKind", "display_reference", "find_references", "find_slip", "is_structured",
+           "near_references", "reference_for", "valid_neighbours"]  # fmt: skip
 
 _SEQUENCE_DIGITS = 8
 _DIGITS = "0123456789"
@@ -26,6 +28,31 @@ _OWN = re.compile(rf"RF\d{{{_RF_LENGTH - 2}}}")
 _RF_DIGITS = re.compile(r"RF\d+")
 _RF = re.compile(r"RF\s?\d{2}(?:[\s.-]?[0-9A-Z]){1,21}", re.IGNORECASE)
 _BELGIAN = re.compile(r"(?<!\d)\d{3}[\s/]?\d{4}[\s/]?\d{5}(?!\d)")
+
+
+class SlipKind(StrEnum):
+    """How a mistyped reference differs from the one that was meant."""
+
+    WRONG = "wrong"
+    SWAPPED = "swapped"
+    ADDED = "added"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A mistyped reference beside the one that was meant, and where they differ.
+
+    `place` counts the characters of the compact form from 1; `written` and `right` are what stands
+    there, '' where a character is missing or one too many.
+    """
+
+    kind: SlipKind
+    typed: str
+    meant: str
+    place: int
+    written: str
+    right: str
 
 
 def reference_for(year: int, sequence: int, buyer_country: str) -> str:
@@ -72,6 +99,23 @@ def find_references(text: str) -> tuple[str, ...]:
 def near_references(reference: str, known: Iterable[str]) -> tuple[str, ...]:
     """Those of `known` that differ from a mistyped reference by one character or by two swapped."""
     return tuple(other for other in known if other != reference and _is_near(reference, other))
+
+
+def find_slip(typed: str, meant: str) -> Slip | None:
+    """Where a mistyped reference differs from that of `near_references`; None where it is none."""
+    if typed == meant or not _is_near(typed, meant):
+        return None
+    same = next((at for at, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b),
+                min(len(typed), len(meant)))  # fmt: skip
+    kind, written, right = SlipKind.WRONG, 1, 1
+    if len(typed) > len(meant):
+        kind, right = SlipKind.ADDED, 0
+    elif len(typed) < len(meant):
+        kind, written = SlipKind.MISSING, 0
+    elif typed[same + 1 :] != meant[same + 1 :]:
+        kind, written, right = SlipKind.SWAPPED, 2, 2
+    return Slip(kind, typed, meant, same + 1, typed[same : same + written],
+                meant[same : same + right])  # fmt: skip
 
 
 def valid_neighbours(reference: str) -> frozenset[str]:

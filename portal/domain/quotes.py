@@ -27,8 +27,8 @@ from portal.domain.tax import TaxDecision, Totals
 __all__ = [
     "REMINDER_DAYS", "PinnedLine", "PricedQuote", "QuoteStatus", "RenewalOutlook",
     "is_reminder_due", "last_valid_day",
-    "price_quote", "require_open", "subject_of_product", "subject_of_service",
-    "subject_of_subscription", "subject_of_wallet", "terms_key",
+    "price_quote", "require_open", "subject_of_product", "subject_of_request",
+    "subject_of_service", "subject_of_subscription", "subject_of_wallet", "terms_key",
 ]  # fmt: skip
 
 
@@ -113,6 +113,11 @@ def subject_of_wallet(account_id: int) -> str:
 def subject_of_service(account_id: int, package: str) -> str:
     """The name under which a quote holds an account's order of a service (Q1)."""
     return f"service:{account_id}:{package}"
+
+
+def subject_of_request(request_id: int) -> str:
+    """The name under which a quote holds the change request that it was prepared for (Q1)."""
+    return f"request:{request_id}"
 
 
 def require_open(status: str, valid_until: date, today: date) -> None:

@@ -7,7 +7,8 @@ from enum import StrEnum
 from portal.domain.catalogue import DeliveredBy, ServicePackage
 from portal.domain.errors import DomainError
 
-__all__ = ["RequestStatus", "WayTo", "next_request_status", "way_to_package"]
+__all__ = ["RequestStatus", "WayTo", "next_request_status", "way_to_package",
+           "words_on"]  # fmt: skip
 
 
 class RequestStatus(StrEnum):
@@ -18,11 +19,12 @@ class RequestStatus(StrEnum):
     ORDERED = "ordered"
     DONE = "done"
     DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
 
     @property
     def is_final(self) -> bool:
         """Whether nothing follows: the package can be asked for or bought anew."""
-        return self in (RequestStatus.DONE, RequestStatus.DECLINED)
+        return self in (RequestStatus.DONE, RequestStatus.DECLINED, RequestStatus.WITHDRAWN)
 
 
 class WayTo(StrEnum):
@@ -34,9 +36,9 @@ class WayTo(StrEnum):
     BUY = "buy"
 
 
-# A package is ordered by paying for it, and by nobody's word.
+# A package is ordered by paying for it, and by nobody's word; it is withdrawn by who asked for it.
 _FOLLOWS = {
-    RequestStatus.ASKED: {RequestStatus.CONFIRMED, RequestStatus.DECLINED},
+    RequestStatus.ASKED: {RequestStatus.CONFIRMED, RequestStatus.DECLINED, RequestStatus.WITHDRAWN},
     RequestStatus.CONFIRMED: {RequestStatus.DONE, RequestStatus.DECLINED},
     RequestStatus.ORDERED: {RequestStatus.DONE},
 }
@@ -64,8 +66,13 @@ def way_to_package(
 
 
 def next_request_status(status: str, word: str) -> RequestStatus:
-    """What a request becomes by the vendor's `word`; DomainError `request_moved_on` if it cannot."""
-    follows = _FOLLOWS.get(RequestStatus(status), set())
-    if word not in follows:
+    """What a request becomes by a `word`; DomainError `request_moved_on` if it cannot."""
+    if word not in words_on(status, by_vendor=True) | words_on(status, by_vendor=False):
         raise DomainError("request_moved_on", status=status)
     return RequestStatus(word)
+
+
+def words_on(status: str, *, by_vendor: bool) -> set[RequestStatus]:
+    """What a request can become by the vendor's word, or by the customer's."""
+    follows = _FOLLOWS.get(RequestStatus(status), set())
+    return {word for word in follows if (word is RequestStatus.WITHDRAWN) is not by_vendor}

@@ -1,4 +1,4 @@
-"""The jobs that remind: who is about to lose access (S6), a card that will have expired, a quote."""
+"""The jobs that remind: of losing access (S6), a card that will have expired, a quote, a transfer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from portal.parts import Parts
 from portal.services.access_notices import remind_of_losses
 from portal.services.card_expiry_notices import remind_of_expiring_cards
 from portal.services.quote_reminders import remind_of_expiring_quotes
+from portal.services.transfer_reminders import remind_of_transfers
 
-__all__ = ["remind_of_access", "remind_of_cards", "remind_of_quotes"]
+__all__ = ["remind_of_access", "remind_of_awaited", "remind_of_cards", "remind_of_quotes"]
 
 _BATCH = 500
 
@@ -51,3 +52,12 @@ def remind_of_quotes(parts: Parts, payload: Mapping[str, Any], now: datetime) ->
             after = remind_of_expiring_quotes(
                 session, catalogue=parts.catalogue, now=now, after=after, limit=_BATCH
             )
+
+
+@register("transfer_reminders", every=timedelta(hours=1))
+def remind_of_awaited(parts: Parts, payload: Mapping[str, Any], now: datetime) -> None:
+    """Write the mails of orders whose transfer is awaited; one commit a batch."""
+    after: int | None = 0
+    while after is not None:
+        with transaction() as session:
+            after = remind_of_transfers(session, now=now, after=after, limit=_BATCH)

@@ -39,6 +39,7 @@ from portal.mail.payment_method_messages import (
 from portal.mail.quote_messages import (
     OrderInvoice,
     OrderLapsed,
+    OrderUnpaid,
     QuoteAnswered,
     QuoteExpiring,
     QuotePrepared,
@@ -54,6 +55,7 @@ from portal.mail.request_messages import (
 from portal.mail.support_messages import (
     ServiceAnswered,
     ServiceAsked,
+    ServiceWithdrawn,
     SupportAnswered,
     SupportAsked,
 )
@@ -286,14 +288,14 @@ _CLASSES: tuple[type[MailMessage], ...] = (
     AccessLoss, RenewalInvoice, VatNumberInvalid,
     OwedFailed, OwedAuthentication, OwedLastWarning, OwedSuspended, OwedRecovered, OwedEnded,
     CreditNoteIssued, RefundMade, RefundFailed,
-    QuotePrepared, QuoteExpiring, QuoteAnswered, OrderInvoice, OrderLapsed,
+    QuotePrepared, QuoteExpiring, QuoteAnswered, OrderInvoice, OrderLapsed, OrderUnpaid,
     TransferReceived, TransferBooked, BalancePaidBack,
     CardExpiring, PaymentMethodLost, PaymentMethodMissing,
     LowBalance, TopUpDone, TopUpFailed,
     ConsentRequested, ConsentAnswered, MembershipChanged,
     TrialEnding, TrialOver, TrialExtended,
     ExecutiveChanged, CustomerAssigned,
-    SupportAsked, SupportAnswered, ServiceAsked, ServiceAnswered,
+    SupportAsked, SupportAnswered, ServiceAsked, ServiceAnswered, ServiceWithdrawn,
     RequestStepMail, RequestAnswered, DeskRequestStep, DeskRequestMessage, DeskDigest,
 )  # fmt: skip
 
@@ -356,6 +358,12 @@ def _links(payload: Mapping[str, Any], public_url: str) -> dict[str, str]:
         links["support_message_url"] = (
             f"{public_url}/support/messages/{payload['support_message_id']}"
         )
+    for key, place in (("message_number", ""), ("request_number", "packages/")):
+        if key in payload and "desk_account_id" in payload:
+            links["desk_support_url"] = (
+                f"{public_url}/desk/accounts/{payload['desk_account_id']}/support"
+                f"/{place}{payload[key]}"
+            )
     if "change_request_id" in payload:
         number = payload["change_request_id"]
         links["request_url"] = f"{public_url}/requests/{number}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from portal.domain.money import Money
 from portal.languages import Language
 from portal.mail.message import MailMessage
 
-__all__ = ["OrderInvoice", "OrderLapsed", "QuoteAnswered", "QuoteExpiring", "QuotePrepared"]
+__all__ = ["OrderInvoice", "OrderLapsed", "OrderUnpaid", "QuoteAnswered", "QuoteExpiring",
+           "QuotePrepared"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,3 +134,58 @@ class OrderLapsed(MailMessage):
     def subject(self, words: Language) -> str:
         _ = words.gettext
         return _("Order %(number)s was not paid and has lapsed", number=self.order_number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderUnpaid(MailMessage):
+    """An order waits for its transfer: `kind` says whether it is `due` soon or `overdue`.
+
+    `lapses_on` is the renewal with which it lapses, an ISO day, empty where there is none; `goods`
+    is what was ordered, as the invoice says it.
+    """
+
+    topic = "order_unpaid"
+    kind: str
+    account_name: str
+    order_number: str
+    order_url: str
+    invoice_number: str
+    invoice_url: str
+    currency: str
+    owed_minor: int
+    due_on: str
+    goods: str
+    reference: str
+    lapses_on: str = ""
+    iban: str = ""
+    bic: str = ""
+
+    @property
+    def owed(self) -> Money:
+        """What is still to be transferred."""
+        return Money(self.owed_minor, self.currency)
+
+    def subject(self, words: Language) -> str:
+        _ = words.gettext
+        if self.kind == "overdue":
+            return _("Invoice %(number)s is overdue", number=self.invoice_number)
+        return _("Please transfer %(amount)s by %(day)s", amount=words.money(self.owed),
+                 day=words.day(self.last_day))  # fmt: skip
+
+    @property
+    def last_day(self) -> date:
+        """By when the money is to be there: when it is due, and before the renewal."""
+        due = date.fromisoformat(self.due_on)
+        if not self.lapses_on:
+            return due
+        return min(due, date.fromisoformat(self.lapses_on) - timedelta(days=1))
+
+    def what_else(self, words: Language) -> str:
+        """What happens if nothing arrives."""
+        _ = words.gettext
+        if not self.lapses_on:
+            return _("What you ordered works as soon as the money has arrived.")
+        return _(
+            "What you ordered works as soon as the money has arrived. If it has not arrived by the renewal of %(day)s, the order lapses and its invoice is credited.",
+            day=words.day(date.fromisoformat(self.lapses_on)),
+        )

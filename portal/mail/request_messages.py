@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Self
 
+from portal.domain.money import Money
 from portal.languages import Language
 from portal.mail.message import BadPayload, MailMessage
 
@@ -75,7 +76,10 @@ class _WrittenAboutRequest(_AboutRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestStepMail(_AboutRequest):
-    """Who sent a request hears how it goes on; `status` is what it has come to."""
+    """Who sent a request hears how it goes on; `status` is what it has come to.
+
+    `lapsed` and `taken_back`: its invoice was credited unpaid, by the renewal or by the desk.
+    """
 
     topic = "request_step"
     status: str
@@ -83,6 +87,8 @@ class RequestStepMail(_AboutRequest):
     reason: str = ""
     effective_on: str = ""
     answers_to: str = ""
+    credited_minor: int = 0
+    currency: str = "EUR"
     request_url: str
 
     @property
@@ -101,11 +107,24 @@ class RequestStepMail(_AboutRequest):
             return _("The invoice for your request %(number)s is ready", number=number)
         if self.status == "confirmed":
             return _("Your request %(number)s is confirmed", number=number)
+        if self.status == "lapsed":
+            return _("The invoice for your request %(number)s has lapsed", number=number)
+        if self.status == "taken_back":
+            return _("The invoice for your request %(number)s is taken back", number=number)
         if self.status == "declined":
             return _("Your request %(number)s is declined", number=number)
         if self.status == "withdrawn":
             return _("Your request %(number)s is withdrawn", number=number)
         return _("Your request %(number)s is done", number=number)
+
+    def amends(self, words: Language) -> str:
+        """What is credited because a request that came in time was confirmed late; else empty."""
+        if not self.credited_minor:
+            return ""
+        return words.gettext(
+            "Your request was in time for a renewal that has passed. What these licences cost since, %(amount)s without VAT, is credited.",
+            amount=words.money(Money(self.credited_minor, self.currency)),
+        )
 
     def what_now(self, words: Language) -> str:
         """What the step means for the customer, as a sentence."""
@@ -125,6 +144,15 @@ class RequestStepMail(_AboutRequest):
             return _(
                 "It counts from %(day)s. Until then everything works as it does now, and you can undo it on the licences page.",
                 day=day,
+            )
+        if self.status == "lapsed":
+            return _(
+                "Its money had not arrived by the renewal, so it is credited: please do not pay it any more. Your account executive prepares the request anew, at the price of the new period."
+            )
+        if self.status == "taken_back":
+            return _(
+                "%(name)s took the order back, so its invoice is credited: please do not pay it any more. The request is being prepared again.",
+                name=self.by,
             )
         if self.status == "declined":
             return _("We cannot do this, for this reason:")
@@ -213,17 +241,22 @@ class DeskRequestMessage(_WrittenAboutRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestLine:
-    """A request that waits."""
+    """A request that waits; `renewal_on` is the ISO day of the renewal that it must not miss, or did."""
 
     account_name: str
     kind: str
     days: int
     quantity: int = 0
+    renewal_on: str = ""
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskDigest(MailMessage):
-    """What waits for an account executive this morning; `lines` are the oldest requests."""
+    """What waits for an account executive this morning.
+
+    `lines` are the requests that a near renewal needs, and then the oldest.
+    """
 
     topic = "desk_digest"
     name: str
@@ -231,6 +264,7 @@ class DeskDigest(MailMessage):
     requests: int
     overdue: int
     tasks: int
+    entries: int = 0
     lines: tuple[DigestLine, ...] = ()
     desk_url: str
 
@@ -256,6 +290,16 @@ class DeskDigest(MailMessage):
     def asked(self, line: DigestLine, words: Language) -> str:
         """What a line's request asks."""
         return asked_words(words, line.kind, line.quantity, "", "")
+
+    def at_stake(self, line: DigestLine, words: Language) -> str:
+        """What happens if nobody confirms it now; empty where nothing does."""
+        _ = words.gettext
+        if not line.renewal_on:
+            return ""
+        day = words.day(date.fromisoformat(line.renewal_on))
+        if line.missed:
+            return _("It counts for the renewal of %(day)s, which has passed.", day=day)
+        return _("It counts for the renewal of %(day)s: confirm it before.", day=day)
 
     def waits(self, line: DigestLine, words: Language) -> str:
         """For how long."""

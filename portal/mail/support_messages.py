@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from portal.languages import Language
 from portal.mail.message import MailMessage
 
-__all__ = ["ServiceAnswered", "ServiceAsked", "SupportAnswered", "SupportAsked"]
+__all__ = [
+    "ServiceAnswered", "ServiceAsked", "ServiceWithdrawn", "SupportAnswered", "SupportAsked",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,7 @@ class _FromCustomer(MailMessage):
     account_name: str
     author_name: str
     author_email: str
+    desk_support_url: str = ""
 
     @property
     def answers_go_to(self) -> str:
@@ -84,6 +87,23 @@ class ServiceAsked(_FromCustomer):
             )
         return _(
             "%(account)s asks for %(package)s", account=self.account_name, package=self.package
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceWithdrawn(_FromCustomer):
+    """The vendor's people hear that a package that was asked for is not wanted any more."""
+
+    topic = "service_withdrawn"
+    request_number: int
+    package: str
+
+    def subject(self, words: Language) -> str:
+        _ = words.gettext
+        return _(
+            "%(account)s does not want %(package)s any more",
+            account=self.account_name,
+            package=self.package,
         )
 
 

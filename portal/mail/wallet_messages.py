@@ -36,14 +36,19 @@ class _Wallet(MailMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LowBalance(_Wallet):
-    """Few credits are left, and nothing fills them up. `why` is `used`, or what keeps the automatic
-    top-up from helping: cap, no_method, not_sold, owed, suspended."""
+    """Few credits are left, and nothing fills them up. `why` is `used`, `refused` (what would have
+    cost `refused` credits), or what keeps the automatic top-up from helping: cap, no_method,
+    not_sold, owed, suspended."""
 
     topic = "low_balance"
     wallet_buy_url: str
     why: str = "used"
+    refused: int = 0
 
     def subject(self, words: Language) -> str:
+        _ = words.gettext
+        if self.refused:
+            return _("Something was refused: there are too few credits in your wallet")
         return words.ngettext(
             "%(credits)s credit is left in your wallet",
             "%(credits)s credits are left in your wallet",
@@ -52,9 +57,16 @@ class LowBalance(_Wallet):
         )
 
     def because(self, words: Language) -> str:
-        """Why no pack was bought by itself; empty where that is switched off."""
+        """What was refused, or why no pack was bought by itself; empty where that is switched off."""
         _ = words.gettext
         match self.why:
+            case "refused":
+                return words.ngettext(
+                    "Something that costs %(credits)s credit was refused just now.",
+                    "Something that costs %(credits)s credits was refused just now.",
+                    self.refused,
+                    credits=words.integer(self.refused),
+                )
             case "cap":
                 return _("The automatic top-up has reached its limit of this month.")
             case "no_method":

@@ -46,6 +46,8 @@ class BankEntry(db.Model):
 
     waiting → booked (as `payment_id`) | set_aside (not a customer's payment of ours, or seen to in
     another way), and back to waiting from there. Money that left the account is `outgoing`.
+    `account_id` is the customer whose payment it is, or seems to be: who serves that one sees it,
+    whoever imported it. Where it is open whose it is, the importer sees it.
     """
 
     __tablename__ = "bank_entry"
@@ -53,6 +55,7 @@ class BankEntry(db.Model):
     statement_id: Mapped[int] = reference("bank_statement.id", index=False)
     key: Mapped[str] = mapped_column(String(60), unique=True)
     booked_on: Mapped[date]
+    valued_on: Mapped[date | None]
     amount_minor: Mapped[Minor]
     currency: Mapped[Currency]
     payer_name: Mapped[str] = mapped_column(String(140), default="")
@@ -61,6 +64,7 @@ class BankEntry(db.Model):
     payer_text: Mapped[LongText] = mapped_column(default="")
     is_reversal: Mapped[bool] = mapped_column(default=False)
     status: Mapped[Code]
+    account_id: Mapped[int | None] = reference("account.id", index=False, nullable=True)
     payment_id: Mapped[int | None] = reference("payment.id", index=False, nullable=True)
     decided_at: Mapped[OptionalInstant]
     decided_by_id: Mapped[int | None] = reference("person.id", index=False, nullable=True)
@@ -72,6 +76,13 @@ class BankEntry(db.Model):
         Index(
             "ix_bank_entry_waiting",
             "statement_id",
+            "id",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
+        ),
+        Index(
+            "ix_bank_entry_waiting_account_id",
+            "account_id",
             "id",
             sqlite_where=text("status = 'waiting'"),
             postgresql_where=text("status = 'waiting'"),

@@ -39,7 +39,10 @@ invoiced ahead already (I3)."""
 
 
 class Cart(db.Model):
-    """What a person is about to buy for an account: one open cart each."""
+    """What a person is about to buy for an account: one open cart each.
+
+    `message` and `valid_until` are what an account executive has typed so far to send with a quote.
+    """
 
     __tablename__ = "cart"
     id: Mapped[Id]
@@ -48,6 +51,8 @@ class Cart(db.Model):
     status: Mapped[Code]
     created_at: Mapped[Instant]
     changed_at: Mapped[Instant]
+    message: Mapped[LongText] = mapped_column(default="")
+    valid_until: Mapped[date | None]
     __table_args__ = (
         one_of("status", "open", "ordered", "emptied"),
         Index(

@@ -38,12 +38,8 @@ class SupportMessage(db.Model):
     __table_args__ = (
         one_of("status", "new", "answered", "closed"),
         Index("ix_support_message_account_id_id", "account_id", "id"),
-        Index(
-            "ix_support_message_new",
-            "changed_at",
-            sqlite_where=sql("status = 'new'"),
-            postgresql_where=sql("status = 'new'"),
-        ),
+        # The desk's lists: what waits for an answer, is answered, or closed, by its age.
+        Index("ix_support_message_status_changed_at_id", "status", "changed_at", "id"),
     )
 
 
@@ -82,7 +78,7 @@ class ServiceRequest(db.Model):
     changed_at: Mapped[Instant]
     closed_at: Mapped[OptionalInstant]
     __table_args__ = (
-        one_of("status", "asked", "confirmed", "ordered", "done", "declined"),
+        one_of("status", "asked", "confirmed", "ordered", "done", "declined", "withdrawn"),
         UniqueConstraint("order_line_id"),
         Index("ix_service_request_account_id_id", "account_id", "id"),
         Index(
@@ -92,5 +88,20 @@ class ServiceRequest(db.Model):
             unique=True,
             sqlite_where=sql("closed_at IS NULL AND order_line_id IS NULL"),
             postgresql_where=sql("closed_at IS NULL AND order_line_id IS NULL"),
+        ),
+        # The desk's lists: what is open by its age, and what is closed.
+        Index(
+            "ix_service_request_waiting",
+            "changed_at",
+            "id",
+            sqlite_where=sql("closed_at IS NULL"),
+            postgresql_where=sql("closed_at IS NULL"),
+        ),
+        Index(
+            "ix_service_request_closed",
+            "closed_at",
+            "id",
+            sqlite_where=sql("closed_at IS NOT NULL"),
+            postgresql_where=sql("closed_at IS NOT NULL"),
         ),
     )

@@ -18,6 +18,7 @@ from portal.models import (
     ChangeRequest,
     DeskTask,
     DunningCase,
+    SupportMessage,
     Wallet,
 )
 from portal.queries.quotes import AccountBuying, select_account_buying
@@ -47,6 +48,7 @@ class DeskAccount:
     requests: int
     tasks: int
     notes: int
+    messages: int
 
     @property
     def id(self) -> int:
@@ -110,6 +112,11 @@ _DESK_ACCOUNT = (
             func.count(AccountNote.id),
             AccountNote.account_id == Account.id,
             AccountNote.removed_at.is_(None),
+        ),
+        _of_account(
+            func.count(SupportMessage.id),
+            SupportMessage.account_id == Account.id,
+            SupportMessage.status == "new",
         ),
     )
     .where(is_served_by())

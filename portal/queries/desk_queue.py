@@ -1,6 +1,7 @@
 """The desk's first page: what waits for the vendor's people, of every kind, and how much of it.
 
-`staff_id` narrows to the customers of an account executive; None is everything.
+`staff_id` narrows to the customers of an account executive; None is everything. So does a Reader,
+who also sees the bank entries of their own imports.
 """
 
 from __future__ import annotations
@@ -10,12 +11,25 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, text
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
+from portal.domain.late_reductions import NEAR, AtStake, renewal_at_stake
 from portal.domain.money import Money
-from portal.models import Account, ChangeRequest, DeskTask, Invoice, Person, StaffMember
+from portal.domain.periods import Period
+from portal.domain.requests import RequestKind, RequestStatus
+from portal.models import (
+    Account,
+    BillingPeriod,
+    ChangeRequest,
+    DeskTask,
+    Invoice,
+    Person,
+    StaffMember,
+    SubscriptionItem,
+)
+from portal.queries.bank_statements import Reader, of_reader, waiting_entries
 
 __all__ = ["OverdueRow", "QueueCounts", "RequestRow", "count_queue", "list_overdue",
            "list_waiting_requests"]  # fmt: skip
@@ -28,11 +42,15 @@ class QueueCounts:
     requests: int
     overdue: int
     tasks: int
+    entries: int
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A change request that is not finished; `handled_by` is who took it."""
+    """A change request that is not finished; `handled_by` is who took it.
+
+    `at_stake` is the renewal that it misses if nobody confirms it soon (S4).
+    """
 
     id: int
     kind: str
@@ -42,6 +60,7 @@ class RequestRow:
     handled_by: str | None
     account_id: int
     account_name: str
+    at_stake: AtStake | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +101,28 @@ def _counts(is_mine: bool) -> Select[Any]:
         return found.scalar_subquery()
 
     return select(
-        count(ChangeRequest, _OPEN_REQUEST), count(Invoice, *_OVERDUE), count(DeskTask, _OPEN_TASK)
+        count(ChangeRequest, _OPEN_REQUEST),
+        count(Invoice, *_OVERDUE),
+        count(DeskTask, _OPEN_TASK),
+        waiting_entries(not is_mine),
     )
+
+
+# What a near renewal may need stands first; the exact day is worked out for each (S4).
+_FIRST = case(
+    (
+        and_(
+            ChangeRequest.kind.in_(("fewer_seats", "plan", "period")),
+            ChangeRequest.status.in_(("sent", "preparing")),
+            or_(
+                BillingPeriod.ends_on <= bindparam("near"),
+                BillingPeriod.starts_on > ChangeRequest.sent_on,
+            ),
+        ),
+        0,
+    ),
+    else_=1,
+)
 
 
 @cache
@@ -98,12 +137,23 @@ def _requests(is_mine: bool) -> Any:
             Person.name,
             Account.id,
             Account.name,
+            ChangeRequest.sent_on,
+            BillingPeriod.starts_on,
+            BillingPeriod.ends_on,
         )
         .join(Account, Account.id == ChangeRequest.account_id)
         .outerjoin(StaffMember, StaffMember.id == ChangeRequest.handled_by_id)
         .outerjoin(Person, Person.id == StaffMember.person_id)
+        .outerjoin(SubscriptionItem, SubscriptionItem.id == ChangeRequest.item_id)
+        .outerjoin(
+            BillingPeriod,
+            and_(
+                BillingPeriod.subscription_id == SubscriptionItem.subscription_id,
+                BillingPeriod.is_current,
+            ),
+        )
         .where(_OPEN_REQUEST)
-        .order_by(ChangeRequest.sent_at, ChangeRequest.id)
+        .order_by(_FIRST, ChangeRequest.sent_at, ChangeRequest.id)
         .limit(bindparam("limit")),
         is_mine,
     )
@@ -136,20 +186,30 @@ def _of(staff_id: int | None, **values: Any) -> dict[str, Any]:
     return values if staff_id is None else {**values, "staff_id": staff_id}
 
 
-def count_queue(connection: Connection, staff_id: int | None, today: date) -> QueueCounts:
-    """How many requests, overdue transfers and tasks wait; `today` is the vendor's."""
-    row = fetch_first(connection, _counts(staff_id is not None), **_of(staff_id, today=today))
+def count_queue(connection: Connection, reader: Reader, today: date) -> QueueCounts:
+    """How many requests, overdue transfers, tasks and bank entries wait; `today` is the vendor's."""
+    is_mine = reader.staff_id is not None
+    row = fetch_first(connection, _counts(is_mine), **of_reader(reader), today=today)
     return QueueCounts(*row)
 
 
 def list_waiting_requests(
-    connection: Connection, staff_id: int | None, *, limit: int
+    connection: Connection, staff_id: int | None, today: date, notice_days: int, *, limit: int
 ) -> list[RequestRow]:
-    """The requests that are not finished, the oldest first."""
-    statement = _requests(staff_id is not None)
-    return [
-        RequestRow(*row) for row in fetch_all(connection, statement, **_of(staff_id, limit=limit))
-    ]
+    """The requests that are not finished: what a near renewal needs, then the oldest first."""
+    values = _of(staff_id, near=today + NEAR, limit=limit)
+    rows = []
+    for *facts, sent_on, start, end in fetch_all(
+        connection, _requests(staff_id is not None), **values
+    ):
+        period = Period(start, end) if start is not None else None
+        stake = renewal_at_stake(
+            RequestKind(facts[1]), RequestStatus(facts[3]), sent_on, period, notice_days
+        )
+        is_near = stake is not None and stake.is_near(today)
+        row: tuple[Any, ...] = (*facts, stake if is_near else None)
+        rows.append(RequestRow(*row))
+    return rows
 
 
 def list_overdue(

@@ -14,6 +14,7 @@ from portal.models import (
     AddOn,
     Assignment,
     AuditEvent,
+    BankEntry,
     CreditNote,
     Invoice,
     InvoiceLine,
@@ -292,6 +293,23 @@ DATASETS: tuple[Dataset, ...] = (
         Payment.account_id == _ACCOUNT,
     ),
     dataset(
+        "bank_entries",
+        select(BankEntry.id).join(Payment, Payment.id == BankEntry.payment_id),
+        (
+            (Payment.id, "payment_id", "int", "The payment as which the bank’s entry was booked"),
+            (BankEntry.booked_on, "booked_on", "day", "When the bank booked it"),
+            (BankEntry.valued_on, "valued_on", "day", "Its value date, where the bank gave one"),
+            (BankEntry.currency, "currency", "text", "Currency (ISO 4217)"),
+            (BankEntry.amount_minor, "amount", "money", "Amount"),
+            (BankEntry.payer_name, "payer_name", "text", "Who paid"),
+            (BankEntry.payer_iban, "payer_iban", "text", "From which bank account"),
+            (BankEntry.payer_reference, "payer_reference", "text", "The reference that the payer gave"),
+            (BankEntry.payer_text, "payer_text", "text", "What else the payer wrote"),
+        ),
+        (Payment.id,),
+        Payment.account_id == _ACCOUNT,
+    ),
+    dataset(
         "balance_entries",
         select(AccountBalance.id)
         .outerjoin(Invoice, Invoice.id == AccountBalance.invoice_id)
@@ -347,7 +365,7 @@ DATASETS: tuple[Dataset, ...] = (
         (
             (ServiceRequest.package_key, "package", "text", "Key of the service package"),
             (ServiceRequest.status, "status", "text",
-             "asked, confirmed, ordered, done or declined"),
+             "asked, confirmed, ordered, done, declined or withdrawn"),
             (ServiceRequest.asked_at, "asked_at", "instant", "When it was asked for"),
             (Person.email, "asked_by", "text", "Who asked for it"),
             (ServiceRequest.wishes, "wishes", "text", "What the vendor should know"),

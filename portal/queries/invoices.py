@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, func, literal, or_, select, union, union_all
@@ -38,6 +38,9 @@ __all__ = [
     "list_invoices",
     "list_invoices_of_year",
 ]
+
+# When a transfer was booked, and on which day it had arrived.
+_Arrived = list[tuple[datetime, date]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,8 @@ _PAYMENTS = (
         PaymentMethod.kind,
         PaymentMethod.brand,
         PaymentMethod.last4,
+        Payment.received_on,
+        Payment.settled_at,
     )
     .join(
         Payment,
@@ -257,7 +262,7 @@ def _documents(
     if not rows:
         return ()
     lines_of = _lines(connection.execute(lines, values))
-    paid_with, last_status = _payments(connection.execute(payments, values))
+    paid_with, last_status, arrived = _payments(connection.execute(payments, values))
     return tuple(
         _document(
             row,
@@ -265,24 +270,41 @@ def _documents(
             NOT_COLLECTED
             if row.status == "open" and last_status.get(row.id) == "failed"
             else paid_with.get(row.id),
-            time_zone,
+            _paid_on(row.paid_at, arrived.get(row.id, []), time_zone),
         )
         for row in rows
     )
 
 
-def _payments(rows: Iterable[Any]) -> tuple[dict[int, PaidWith], dict[int, str]]:
-    """What each invoice is paid with, and what became of its last payment."""
+def _payments(
+    rows: Iterable[Any],
+) -> tuple[dict[int, PaidWith], dict[int, str], dict[int, _Arrived]]:
+    """What each invoice is paid with, what became of its last payment, its transfers that count."""
     paid_with: dict[int, PaidWith] = {}
     last_status: dict[int, str] = {}
-    for invoice_id, status, paid_by, kind, brand, last4 in rows:
+    arrived: defaultdict[int, _Arrived] = defaultdict(list)
+    for invoice_id, status, paid_by, kind, brand, last4, received_on, settled_at in rows:
         last_status[invoice_id] = status
+        if status == "succeeded" and received_on is not None:
+            arrived[invoice_id].append((settled_at, received_on))
         if status in ("succeeded", "pending"):
             by_transfer = paid_by == "bank_transfer" or kind is None
             paid_with[invoice_id] = (
                 PaidWith("bank_transfer") if by_transfer else PaidWith(kind, brand, last4)
             )
-    return paid_with, last_status
+    return paid_with, last_status, arrived
+
+
+def _paid_on(paid_at: datetime | None, transfers: _Arrived, time_zone: str) -> date | None:
+    """The day on which it was paid: by transfer, that on which the last of the money arrived.
+
+    The day on which somebody booked it says nothing to who paid.
+    """
+    if paid_at is None:
+        return None
+    if any(settled_at == paid_at for settled_at, _received_on in transfers):
+        return max(received_on for _settled_at, received_on in transfers)
+    return local_date(paid_at, time_zone)
 
 
 def _lines(rows: Iterable[Any]) -> dict[int, list[InvoiceDocumentLine]]:
@@ -296,7 +318,7 @@ def _document(
     row: Row[Any],
     lines: tuple[InvoiceDocumentLine, ...],
     paid_with: PaidWith | None,
-    time_zone: str,
+    paid_on: date | None,
 ) -> InvoiceDocument:
     return InvoiceDocument(
         id=row.id,
@@ -318,7 +340,7 @@ def _document(
         status=row.status,
         paid_minor=row.paid_minor,
         credited_minor=row.credited_minor,
-        paid_on=local_date(row.paid_at, time_zone) if row.paid_at is not None else None,
+        paid_on=paid_on,
         paid_with=paid_with,
         order_number=row.order_number,
         balance_used_minor=int(row.balance_used_minor),

@@ -183,6 +183,7 @@ CHECKS: Mapping[str, TextClause] = {
         FROM bank_entry e LEFT JOIN payment p ON p.id = e.payment_id
         WHERE (e.status = 'booked') <> (p.id IS NOT NULL)
            OR p.id IS NOT NULL AND (p.amount_minor <> e.amount_minor OR p.currency <> e.currency
+                OR p.account_id <> coalesce(e.account_id, 0)
                 OR p.kind <> 'bank_transfer' OR p.status <> 'succeeded' OR e.is_reversal)
     """),
     "statement_entries": text("""

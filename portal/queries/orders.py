@@ -16,6 +16,7 @@ from portal.models import (
     AddOn,
     Checkout,
     Invoice,
+    InvoiceLine,
     Member,
     Order,
     OrderLine,
@@ -38,7 +39,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """One order with its latest attempt and its invoice, where there are any."""
+    """One order with its latest attempt and its invoice, where there are any.
+
+    `invoiced_from` is the last first day of what the invoice's lines are for.
+    """
 
     id: int
     number: str
@@ -65,6 +69,7 @@ class OrderRow:
     method_kind: str | None
     method_brand: str | None
     method_last4: str | None
+    invoiced_from: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,12 @@ _LAST_ATTEMPT = (
     .correlate(Order)
     .scalar_subquery()
 )
+_INVOICED_FROM = (
+    select(func.max(InvoiceLine.period_starts_on))
+    .where(InvoiceLine.invoice_id == Invoice.id)
+    .correlate(Invoice)
+    .scalar_subquery()
+)
 _ORDER = (
     select(
         Order.id,
@@ -143,6 +154,7 @@ _ORDER = (
         PaymentMethod.kind,
         PaymentMethod.brand,
         PaymentMethod.last4,
+        _INVOICED_FROM,
     )
     .join(Quote, Quote.id == Order.quote_id)
     .join(Person, Person.id == Order.placed_by_id)

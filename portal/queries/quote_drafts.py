@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
@@ -12,7 +13,7 @@ from portal.domain.offers import Discount, Offered
 from portal.domain.wishes import wish_from_row
 from portal.models import Cart, CartLine
 
-__all__ = ["DraftLine", "list_draft"]
+__all__ = ["Draft", "DraftLine", "get_draft", "list_draft"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,19 @@ class DraftLine:
     offered: Offered
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The lines in the order in which they were added, and what is to be said with the quote."""
+
+    lines: tuple[DraftLine, ...] = ()
+    message: str = ""
+    valid_until: date | None = None
+
+
 _DRAFT = (
     select(
+        Cart.message,
+        Cart.valid_until,
         CartLine.id,
         CartLine.kind,
         CartLine.item_id,
@@ -34,7 +46,8 @@ _DRAFT = (
         CartLine.discount_basis_points,
         CartLine.discount_minor,
     )
-    .join(Cart, Cart.id == CartLine.cart_id)
+    .select_from(Cart)
+    .outerjoin(CartLine, CartLine.cart_id == Cart.id)
     .where(
         Cart.account_id == bindparam("account_id"),
         Cart.person_id == bindparam("person_id"),
@@ -44,13 +57,19 @@ _DRAFT = (
 )
 
 
-def list_draft(connection: Connection, account_id: int, person_id: int) -> list[DraftLine]:
-    """The lines of the person's draft for the account, in the order in which they were added."""
-    found = []
-    for key, *wished, basis_points, minor in fetch_all(
+def get_draft(connection: Connection, account_id: int, person_id: int) -> Draft:
+    """The person's draft for the account; an empty one where nothing was begun."""
+    draft, found = Draft(), []
+    for message, valid_until, key, *wished, basis_points, minor in fetch_all(
         connection, _DRAFT, account_id=account_id, person_id=person_id
     ):
-        wish = wish_from_row(*wished)
+        draft = Draft((), message, valid_until)
+        wish = wish_from_row(*wished) if key is not None else None
         if wish is not None:
             found.append(DraftLine(key, Offered(wish, Discount(basis_points, minor))))
-    return found
+    return replace(draft, lines=tuple(found))
+
+
+def list_draft(connection: Connection, account_id: int, person_id: int) -> tuple[DraftLine, ...]:
+    """The lines of the person's draft for the account, in the order in which they were added."""
+    return get_draft(connection, account_id, person_id).lines

@@ -11,12 +11,18 @@ from sqlalchemy import Select, and_, bindparam, func, literal, or_, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
+from portal.domain.late_reductions import InvoicedSeats
+from portal.domain.money import Money
+from portal.domain.periods import Period
 from portal.domain.requests import RequestStatus, StepTaken
 from portal.models import (
     Account,
     AddOn,
+    BillingPeriod,
     ChangeRequest,
+    CreditNote,
     Invoice,
+    InvoiceLine,
     Member,
     Person,
     Plan,
@@ -31,7 +37,7 @@ from portal.models import SubscriptionItem as Item
 from portal.queries.activity import ItemKeys
 
 __all__ = [
-    "ChangeRequestRow", "QueueRow", "SaidOfRequest", "Story", "get_request",
+    "ChangeRequestRow", "QueueRow", "SaidOfRequest", "Story", "ToHandle", "get_request",
     "get_request_to_handle", "get_story",
     "list_closed_queue", "list_open_queue", "list_requests",
 ]  # fmt: skip
@@ -44,7 +50,10 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UT
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequestRow:
-    """A request with what it led to. `item` is what it is about, None for one in words."""
+    """A request with what it led to. `item` is what it is about, None for one in words.
+
+    `period` is the present one of its subscription, `invoice_owed` what its invoice still asks for.
+    """
 
     id: int
     kind: str
@@ -67,9 +76,22 @@ class ChangeRequestRow:
     quote_status: str | None
     invoice_id: int | None
     invoice_number: str | None
+    invoice_due_on: date | None
+    invoice_owed: Money | None
     item_id: int | None
     subscription_id: int | None
+    period: Period | None
     item: ItemKeys | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToHandle:
+    """A request with what seeing to it has to know: how many admins could still act (S7), and the
+    renewal invoices of its item since it was sent (S4)."""
+
+    request: ChangeRequestRow
+    active_admins: int
+    invoiced: tuple[InvoicedSeats, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +123,7 @@ class QueueRow:
 
 _SENDER = Person.__table__.alias("sender")
 _HANDLER = Person.__table__.alias("handler")
+_PRESENT = BillingPeriod.__table__.alias("present")
 _COLUMNS = (
     ChangeRequest.id,
     ChangeRequest.kind,
@@ -123,8 +146,14 @@ _COLUMNS = (
     Quote.status,
     ChangeRequest.invoice_id,
     Invoice.number,
+    Invoice.due_on,
+    Invoice.status,
+    Invoice.gross_minor - Invoice.credited_minor - Invoice.paid_minor,
+    Invoice.currency,
     ChangeRequest.item_id,
     Item.subscription_id,
+    _PRESENT.c.starts_on,
+    _PRESENT.c.ends_on,
     Product.key,
     Plan.key,
     AddOn.key,
@@ -140,6 +169,10 @@ _REQUESTS = (
     .outerjoin(Invoice, Invoice.id == ChangeRequest.invoice_id)
     .outerjoin(Item, Item.id == ChangeRequest.item_id)
     .outerjoin(Subscription, Subscription.id == Item.subscription_id)
+    .outerjoin(
+        _PRESENT,
+        and_(_PRESENT.c.subscription_id == Item.subscription_id, _PRESENT.c.is_current),
+    )
     .outerjoin(Product, Product.id == Subscription.product_id)
     .outerjoin(Plan, Plan.id == Item.plan_id)
     .outerjoin(AddOn, AddOn.id == Item.add_on_id)
@@ -150,7 +183,6 @@ _OF_ACCOUNT = (
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
 )
-# With it what a reduction has to know of the account: how many admins could still act (S7).
 _ADMINS = (
     select(func.count(Member.id))
     .where(
@@ -165,7 +197,30 @@ _ONE = _REQUESTS.where(
     ChangeRequest.id == bindparam("request_id"),
     ChangeRequest.account_id == bindparam("account_id"),
 )
-_TO_HANDLE = _ONE.add_columns(_ADMINS)
+_BEGUN = BillingPeriod.__table__.alias("begun")
+_RENEWAL = Invoice.__table__.alias("renewal")
+_LINE = InvoiceLine.__table__.alias("renewal_line")
+# A row for each period that began since it was sent, and again for each credit note of its invoice.
+_TO_HANDLE = (
+    _ONE.add_columns(
+        _ADMINS, _LINE.c.id, _BEGUN.c.starts_on, _RENEWAL.c.id, _RENEWAL.c.number, _LINE.c.position,
+        _LINE.c.quantity, _LINE.c.unit_minor, _RENEWAL.c.currency, CreditNote.lines,
+    )
+    .outerjoin(
+        _BEGUN,
+        and_(
+            _BEGUN.c.subscription_id == Item.subscription_id,
+            _BEGUN.c.starts_on > ChangeRequest.sent_on,
+            or_(_BEGUN.c.is_current, _BEGUN.c.closed_at.is_not(None)),
+        ),
+    )
+    .outerjoin(_RENEWAL, _RENEWAL.c.id == _BEGUN.c.renewal_invoice_id)
+    .outerjoin(
+        _LINE, and_(_LINE.c.invoice_id == _RENEWAL.c.id, _LINE.c.item_id == ChangeRequest.item_id)
+    )
+    .outerjoin(CreditNote, CreditNote.invoice_id == _RENEWAL.c.id)
+    .order_by(_BEGUN.c.starts_on, CreditNote.id)
+)  # fmt: skip
 # Steps and messages in one statement; a step has a status, a message its words.
 _STORY = union_all(
     select(
@@ -234,10 +289,32 @@ def get_request(
 
 def get_request_to_handle(
     connection: Connection, account_id: int, request_id: int
-) -> tuple[ChangeRequestRow, int] | None:
-    """As `get_request`, with the number of the account's active admins."""
-    row = fetch_first(connection, _TO_HANDLE, account_id=account_id, request_id=request_id)
-    return (_row(row[:-1]), row[-1]) if row is not None else None
+) -> ToHandle | None:
+    """As `get_request`, with what the desk has to know to decide."""
+    rows = fetch_all(connection, _TO_HANDLE, account_id=account_id, request_id=request_id)
+    if not rows:
+        return None
+    width = len(_COLUMNS)
+    lines: dict[int, Any] = {}
+    credited: dict[int, int] = {}
+    for row in rows:
+        line_id, *facts, noted = row[width + 1 :]
+        if line_id is None:
+            continue
+        lines[line_id] = facts
+        credited[line_id] = credited.get(line_id, 0) + sum(
+            line["net_minor"] for line in noted or () if line["position"] == facts[3]
+        )
+    return ToHandle(
+        _row(rows[0][:width]),
+        rows[0][width],
+        tuple(
+            InvoicedSeats(starts_on, invoice_id, number, position, quantity,
+                          Money(unit, currency), Money(credited[key], currency))
+            for key, (starts_on, invoice_id, number, position, quantity, unit, currency)
+            in lines.items()
+        ),
+    )  # fmt: skip
 
 
 def get_story(connection: Connection, request_id: int) -> Story:
@@ -289,7 +366,15 @@ def _list_queue(
 
 
 def _row(row: Any) -> ChangeRequestRow:
+    *head, due_on, status, owed, currency, item_id, subscription_id, start, end = row[:-4]
     product_key, *more = row[-4:]
-    item = ItemKeys(product_key, *more) if product_key is not None else None
-    values: tuple[Any, ...] = (*row[:-4], item)
+    values: tuple[Any, ...] = (
+        *head,
+        due_on,
+        Money(owed, currency) if status == "open" and owed > 0 else None,
+        item_id,
+        subscription_id,
+        Period(start, end) if start is not None else None,
+        ItemKeys(product_key, *more) if product_key is not None else None,
+    )
     return ChangeRequestRow(*values)

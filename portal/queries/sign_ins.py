@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, case, func, or_, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all
 from portal.domain.money import Money
+from portal.domain.permissions import StaffRole
 from portal.models import (
     UNPAID_TRIAL,
     Account,
@@ -21,6 +22,7 @@ from portal.models import (
     SignInSession,
     StaffMember,
     Subscription,
+    SupportMessage,
 )
 
 __all__ = ["AccountFacts", "SignedIn", "TrialFacts", "get_signed_in"]
@@ -62,7 +64,10 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The person behind a request; outside an account `account` and what follows are None."""
+    """The person behind a request; outside an account `account` and what follows are None.
+
+    `waiting_messages` wait for an answer of one of the vendor's people, at whom they serve.
+    """
 
     session_id: int
     person_id: int
@@ -76,6 +81,7 @@ class SignedIn:
     account_count: int
     staff_id: int | None
     staff_role: str | None
+    waiting_messages: int
 
     is_authenticated = True
     is_active = True
@@ -109,6 +115,26 @@ _OWED = tuple(
     )
 )
 
+_SERVED = Account.__table__.alias("served")
+# Of a customer nobody asks for the count: it is worked out for the vendor's people alone.
+_WAITING_MESSAGES = case(
+    (
+        StaffMember.id.is_not(None),
+        select(func.count(SupportMessage.id))
+        .join(_SERVED, _SERVED.c.id == SupportMessage.account_id)
+        .where(
+            SupportMessage.status == "new",
+            or_(
+                StaffMember.role == StaffRole.OPERATOR.value,
+                _SERVED.c.account_executive_id == StaffMember.id,
+            ),
+        )
+        .correlate(StaffMember)
+        .scalar_subquery(),
+    ),
+    else_=0,
+)
+
 _SIGNED_IN = (
     select(
         SignInSession.id,
@@ -128,6 +154,7 @@ _SIGNED_IN = (
         _ACCOUNT_COUNT,
         StaffMember.id,
         StaffMember.role,
+        _WAITING_MESSAGES,
         *_OWED,
         Product.key,
         Subscription.status,
@@ -163,8 +190,8 @@ def get_signed_in(connection: Connection, token_hash: str, now: datetime) -> Sig
         return None
     row, account = rows[0], None
     if row[8] is not None:
-        trials = tuple(TrialFacts(*each[22:26]) for each in rows if each[22] is not None)
-        owed = Money(int(row[20]), row[12]) if row[20] else None
-        because = row[21] or "" if row[17] == 1 else ""
-        account = AccountFacts(*(*row[8:14], *row[17:19], row[19] > 0, owed, because, trials))
-    return SignedIn(*(*row[0:5], account, *row[5:8], *row[14:17]))
+        trials = tuple(TrialFacts(*each[23:27]) for each in rows if each[23] is not None)
+        owed = Money(int(row[21]), row[12]) if row[21] else None
+        because = row[22] or "" if row[18] == 1 else ""
+        account = AccountFacts(*(*row[8:14], *row[18:20], row[20] > 0, owed, because, trials))
+    return SignedIn(*(*row[0:5], account, *row[5:8], *row[14:18]))

@@ -27,7 +27,7 @@ from portal.services.bulk_rows import as_json, insert_rows, update_rows
 from portal.services.outbox import request_entitlement
 
 __all__ = ["Announcement", "acknowledge_entitlement", "announce", "announce_entitlements",
-           "grants_of"]  # fmt: skip
+           "finish_order", "grants_of"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +161,26 @@ def acknowledge_entitlement(
         )
     ).all()
     for order in waiting:
-        behind = session.scalar(
-            select(Entitlement.id)
-            .join(SubscriptionItem, SubscriptionItem.subscription_id == Entitlement.subscription_id)
-            .join(SeatEntry, SeatEntry.item_id == SubscriptionItem.id)
-            .join(OrderLine, OrderLine.id == SeatEntry.order_line_id)
-            .where(
-                OrderLine.order_id == order.id,
-                Entitlement.acknowledged_version < Entitlement.version,
-            )
-            .limit(1)
-        )
-        if behind is None:
-            order.status, order.provisioned_at = OrderStatus.DONE, now
-            order.version += 1
-            record(session, "order_done", actor=SYSTEM, now=now, account_id=order.account_id,
-                   subject=order.number)  # fmt: skip
+        finish_order(session, order, now)
     session.flush()
+
+
+def finish_order(session: Session, order: Order, now: datetime) -> None:
+    """The order is done, unless a product has not acknowledged, or people are to see to a line."""
+    behind = session.scalar(
+        select(Entitlement.id)
+        .join(SubscriptionItem, SubscriptionItem.subscription_id == Entitlement.subscription_id)
+        .join(SeatEntry, SeatEntry.item_id == SubscriptionItem.id)
+        .join(OrderLine, OrderLine.id == SeatEntry.order_line_id)
+        .where(
+            OrderLine.order_id == order.id,
+            Entitlement.acknowledged_version < Entitlement.version,
+        )
+        .limit(1)
+    )
+    if behind is not None or order.failure is not None or order.status != OrderStatus.PAID:
+        return
+    order.status, order.provisioned_at = OrderStatus.DONE, now
+    order.version += 1
+    record(session, "order_done", actor=SYSTEM, now=now, account_id=order.account_id,
+           subject=order.number)  # fmt: skip

@@ -51,13 +51,17 @@ from portal.services.outbox import open_desk_task
 from portal.services.service_requests import order_package
 from portal.services.wallet_entries import credit
 
-__all__ = ["Fulfilment"]
+__all__ = ["NOT_GRANTED", "Fulfilment"]
+
+NOT_GRANTED = "not_granted"
+"""The desk's task of a line that could not be given, and why its order is not done."""
 
 
 class Fulfilment:
     """The lines of one order, granted one after the other; the account is locked by the caller.
 
-    `items` are those touched, by id, `added` the seats that each got.
+    `items` are those touched, by id, `added` the seats that each got; `refused` are the lines that
+    could not be granted, by position.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Fulfilment:
         self.today = local_date(now, account.time_zone)
         self.items: dict[int, SubscriptionItem] = {}
         self.added: dict[int, int] = {}
+        self.refused: list[int] = []
         self._begun: set[int] = set()
         self._tried: list[int] = []
         session.flush()
@@ -107,7 +112,8 @@ class Fulfilment:
                 raise DomainError("already_subscribed", product=before.product_key)
             after = with_line(before, line, self.today)
         except DomainError as error:
-            open_desk_task(self.session, "not_granted", dedupe_key=f"not_granted:{row.id}",
+            self.refused.append(row.position)
+            open_desk_task(self.session, NOT_GRANTED, dedupe_key=f"not_granted:{row.id}",
                            details={"order": self.order.number, "line": row.position,
                                     "reason": error.code},
                            now=self.now, account_id=self.account.id)  # fmt: skip

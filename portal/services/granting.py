@@ -23,7 +23,7 @@ from portal.queries.admins import list_admins
 from portal.services.audit import SYSTEM, Actor, record
 from portal.services.checkout import is_present_admin
 from portal.services.entitlements import announce_entitlements
-from portal.services.fulfilment import Fulfilment
+from portal.services.fulfilment import NOT_GRANTED, Fulfilment
 from portal.services.invoicing import item_labels
 from portal.services.licence_assigning import settle_overhang
 from portal.services.outbox import enqueue_mail, open_desk_task
@@ -36,7 +36,8 @@ def grant_order(
 ) -> None:
     """Write what the order bought (S1, C1) and tell the product; the account is locked by the caller.
 
-    The order is done where every product acknowledged at once, else paid (being provisioned).
+    The order is done where every product acknowledged at once, else paid (being provisioned). One
+    of which a line could not be given says so (`failure`), and is done when people have seen to it.
     """
     placer = session.get(Person, order.placed_by_id)
     actor = Actor("person", placer.name, placer.id) if placer else SYSTEM
@@ -62,9 +63,11 @@ def grant_order(
                        dedupe_key=f"granted_after_renewal:{order.id}",
                        details={"order": order.number})  # fmt: skip
     waiting = announce_entitlements(session, account, granted.subscriptions, catalogue, now)
-    order.status = OrderStatus.PAID if waiting else OrderStatus.DONE
+    order.failure = {"code": NOT_GRANTED, "lines": granted.refused} if granted.refused else None
+    is_done = not waiting and not granted.refused
+    order.status = OrderStatus.DONE if is_done else OrderStatus.PAID
     order.paid_at = now
-    order.provisioned_at = None if waiting else now
+    order.provisioned_at = now if is_done else None
     order.version += 1
     session.flush()
 

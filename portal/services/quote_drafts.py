@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from portal.domain.wishes import AddOnChoice, Start, Wish, wish_from_row, wish_t
 from portal.models import CartLine
 from portal.services.carts import get_or_open_cart
 
-__all__ = ["add_to_draft", "add_to_start", "discount_draft", "remove_from_draft"]
+__all__ = ["add_to_draft", "add_to_start", "discount_draft", "remove_from_draft", "word_draft"]
 
 
 def add_to_draft(
@@ -73,6 +73,20 @@ def discount_draft(
         if line.id in discounts:
             line.discount_basis_points = discounts[line.id].basis_points
             line.discount_minor = discounts[line.id].minor
+    session.flush()
+
+
+def word_draft(
+    session: Session,
+    account_id: int,
+    person_id: int,
+    message: str,
+    valid_until: date | None,
+    now: datetime,
+) -> None:
+    """Keep what is to be said with the quote, and until when it is to be valid."""
+    cart = get_or_open_cart(session, account_id, person_id, now)
+    cart.message, cart.valid_until = message, valid_until
     session.flush()
 
 

@@ -20,6 +20,7 @@ from portal.domain.quotes import (
     price_quote,
     require_open,
     subject_of_product,
+    subject_of_request,
     subject_of_service,
     subject_of_subscription,
     subject_of_wallet,
@@ -36,6 +37,7 @@ from portal.services.numbering import take_number
 from portal.services.quote_mails import tell_creator
 from portal.services.quote_subjects import release_subjects
 from portal.services.renewals import renew_due_of_account
+from portal.services.service_arranging import require_arranged
 from portal.services.suspension import require_access
 
 __all__ = ["accept_conflicts", "close_quote", "decline_quote", "expire_quotes", "expire_quotes_of",
@@ -74,7 +76,8 @@ def quote_cart(
 
     The same cart saved twice in a day has one quote, whatever the clicks (Q4).
     Errors as `plan_purchase`; DomainError `quote_would_replace` (quotes the customer was not
-    warned of), `payment_unresolved` (an order on a subject is not settled), `account_suspended`.
+    warned of), `payment_unresolved` (an order on a subject is not settled), `account_suspended`,
+    `service_asked_first` (Q7).
     """
     account = lock_account(session, cart.account_id)
     require_access(session, account.id)
@@ -89,6 +92,7 @@ def quote_cart(
         account.payment_terms,
         today,
     )
+    require_arranged(session, account, purchase.services, catalogue)
     again = _quoted_before(session, cart, purchase.lines, today)
     if again is not None:
         return again
@@ -113,13 +117,17 @@ def write_quote(
     now: datetime,
     cart_id: int | None = None,
     message: str = "",
+    request_id: int | None = None,
 ) -> Quote:
     """Write an open quote of a purchase in the place of those in `replaces`; the account is locked.
 
+    `request_id` is the change request that it is for: it has one open quote, whatever is offered.
     DomainError as `accept_conflicts`.
     """
     today = local_date(now, account.time_zone)
     subjects = subjects_of(account.id, purchase)
+    if request_id is not None:
+        subjects.append(subject_of_request(request_id))
     conflicts = accept_conflicts(session, account.id, subjects, replaces)
     year = local_date(now, catalogue.vendor.time_zone).year  # number series are the vendor's (P3)
     quote = Quote(

@@ -7,7 +7,7 @@ hears of it here. The invoice itself goes to whoever gets the invoices, so who a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = ["Telling", "tell_of_message", "tell_of_sending", "tell_of_step"]
 _CUSTOMER_HEARS = {
     RequestStep.TAKE,
     RequestStep.INVOICE,
+    RequestStep.LAPSE,
     RequestStep.CONFIRM,
     RequestStep.FINISH,
     RequestStep.DECLINE,
@@ -38,10 +39,14 @@ _CUSTOMER_HEARS = {
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Who acts; with a catalogue the mails name what is asked, and reach support without an executive."""
+    """Who acts; with a catalogue the mails name what is asked, and reach support without an executive.
+
+    `facts` are what the step's mail to the customer says beyond what the request itself knows.
+    """
 
     actor: Actor = SYSTEM
     catalogue: Catalogue | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def tell_of_sending(
@@ -58,9 +63,12 @@ def tell_of_step(
 ) -> None:  # fmt: skip
     """A request went on by `step`."""
     in_words = step is RequestStep.ACTIVATE and request.kind == RequestKind.OTHER
-    if step in _CUSTOMER_HEARS or in_words:  # no licences that would be announced
-        _tell_customer(session, account, request, request.status, telling, now)
     happened = "lapsed" if step is RequestStep.LAPSE else request.status
+    if step in _CUSTOMER_HEARS or in_words:  # no licences that would be announced
+        by_hand = step is RequestStep.LAPSE and telling.actor.kind == "staff"
+        _tell_customer(
+            session, account, request, "taken_back" if by_hand else happened, telling, now
+        )
     _tell_desk(session, account, request, happened, telling, now)
 
 
@@ -93,7 +101,7 @@ def _tell_customer(
     session: Session, account: Account, request: ChangeRequest, status: str, telling: Telling,
     now: datetime,
 ) -> None:  # fmt: skip
-    facts: dict[str, Any] = {"status": status, "by": telling.actor.name}
+    facts: dict[str, Any] = {"status": status, "by": telling.actor.name, **telling.facts}
     if status == "declined":
         facts["reason"] = request.decline_reason
     if request.effective_on is not None:

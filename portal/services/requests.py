@@ -12,6 +12,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.domain.requests import RequestKind, RequestStatus, RequestStep, can_take, next_status
 from portal.models import Account, ChangeRequest, Invoice, Person, StaffMember
@@ -138,8 +139,9 @@ def add_step(
 
 
 def mark_quoted(
-    session: Session, request_id: int, quote_id: int, *, actor: Actor, now: datetime
-) -> ChangeRequest:
+    session: Session, request_id: int, quote_id: int, *, catalogue: Catalogue, actor: Actor,
+    now: datetime,
+) -> ChangeRequest:  # fmt: skip
     """A quote was prepared for a request: its page leads there. The account is locked.
 
     DomainError `change_request_moved_on` where it is invoiced or closed by now.
@@ -151,7 +153,8 @@ def mark_quoted(
         raise DomainError("change_request_moved_on", status=request.status)
     request.quote_id = quote_id
     if status is RequestStatus.SENT:
-        take_step(session, account, request, RequestStep.TAKE, actor=actor, now=now)
+        take_step(session, account, request, RequestStep.TAKE, actor=actor, now=now,
+                  telling=Telling(actor, catalogue))  # fmt: skip
     session.flush()
     return request
 
@@ -168,8 +171,9 @@ def request_of_quote(session: Session, quote_id: int) -> ChangeRequest | None:
 
 
 def mark_invoiced(
-    session: Session, request_id: int, invoice_id: int, *, actor: Actor, now: datetime
-) -> ChangeRequest:
+    session: Session, request_id: int, invoice_id: int, *, catalogue: Catalogue, actor: Actor,
+    now: datetime,
+) -> ChangeRequest:  # fmt: skip
     """The invoice of a request was issued and shared. The account is locked.
 
     DomainError `change_request_moved_on` where it is invoiced or closed by now.
@@ -177,11 +181,14 @@ def mark_invoiced(
     request = session.get_one(ChangeRequest, request_id, populate_existing=True)
     account = session.get_one(Account, request.account_id)
     request.invoice_id = invoice_id
-    take_step(session, account, request, RequestStep.INVOICE, actor=actor, now=now)
+    take_step(session, account, request, RequestStep.INVOICE, actor=actor, now=now,
+              telling=Telling(actor, catalogue))  # fmt: skip
     return request
 
 
-def request_paid_for_invoice(session: Session, invoice: Invoice, *, now: datetime) -> None:
+def request_paid_for_invoice(
+    session: Session, invoice: Invoice, *, catalogue: Catalogue, now: datetime
+) -> None:
     """The money of an invoice was booked in full: so it says on its request, if it has one.
 
     Licences that worked before the money came (Q3) have finished the request; it is noted there.
@@ -194,33 +201,38 @@ def request_paid_for_invoice(session: Session, invoice: Invoice, *, now: datetim
         if not _has_step(session, request, RequestStatus.PAID):
             add_step(session, request, RequestStatus.PAID, actor=SYSTEM, now=now)
     elif request.status == RequestStatus.INVOICED:
-        take_step(session, account, request, RequestStep.PAY, actor=SYSTEM, now=now)
+        take_step(session, account, request, RequestStep.PAY, actor=SYSTEM, now=now,
+                  telling=Telling(SYSTEM, catalogue))  # fmt: skip
 
 
 def request_activated(
-    session: Session, invoice: Invoice, *, now: datetime, actor: Actor = SYSTEM
-) -> None:
+    session: Session, invoice: Invoice, *, catalogue: Catalogue, now: datetime,
+    actor: Actor = SYSTEM,
+) -> None:  # fmt: skip
     """What an invoice was for works by now: its request is done. Paid in full, it says that first."""
     request = _of_invoice(session, invoice)
     if request is None:
         return
     if invoice.status == "paid":
-        request_paid_for_invoice(session, invoice, now=now)
+        request_paid_for_invoice(session, invoice, catalogue=catalogue, now=now)
     if request.status in (RequestStatus.INVOICED, RequestStatus.PAID):
         account = session.get_one(Account, request.account_id)
-        take_step(session, account, request, RequestStep.ACTIVATE, actor=actor, now=now)
+        take_step(session, account, request, RequestStep.ACTIVATE, actor=actor, now=now,
+                  telling=Telling(actor, catalogue))  # fmt: skip
 
 
 def request_lapsed(
-    session: Session, invoice: Invoice, *, now: datetime, actor: Actor = SYSTEM
-) -> ChangeRequest | None:
+    session: Session, invoice: Invoice, *, catalogue: Catalogue, now: datetime,
+    actor: Actor = SYSTEM,
+) -> ChangeRequest | None:  # fmt: skip
     """An invoice was credited before its money came: its request is prepared anew (Q3)."""
     request = _of_invoice(session, invoice)
     if request is None or request.status != RequestStatus.INVOICED:
         return None
     account = session.get_one(Account, request.account_id)
     request.invoice_id = request.quote_id = None
-    take_step(session, account, request, RequestStep.LAPSE, actor=actor, now=now)
+    take_step(session, account, request, RequestStep.LAPSE, actor=actor, now=now,
+              telling=Telling(actor, catalogue))  # fmt: skip
     return request
 
 

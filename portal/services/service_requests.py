@@ -16,6 +16,7 @@ from portal.domain.service_packages import (
     WayTo,
     next_request_status,
     way_to_package,
+    words_on,
 )
 from portal.models import Account, DeskTask, Order, OrderLine, Person, ServiceRequest
 from portal.queries.prices import get_service_package_price
@@ -23,10 +24,11 @@ from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_mail, open_desk_task
 from portal.services.quoting import expire_quotes_on
+from portal.services.service_arranging import open_request
 from portal.services.suspension import require_access
 from portal.services.vendor_mails import tell_vendor
 
-__all__ = ["answer_request", "ask_for_package", "order_package"]
+__all__ = ["answer_request", "ask_for_package", "order_package", "withdraw_request"]
 
 
 def ask_for_package(
@@ -40,7 +42,7 @@ def ask_for_package(
     """
     account = lock_account(session, account_id)
     require_access(session, account_id)
-    waiting = _open_request(session, account_id, package_key)
+    waiting = open_request(session, account_id, package_key)
     package = next((p for p in catalogue.offered_service_packages if p.key == package_key), None)
     if package is None:
         raise DomainError("not_offered")
@@ -79,7 +81,7 @@ def order_package(
     ).one_or_none()
     if there is not None:
         return there
-    request = _open_request(session, order.account_id, package_key)
+    request = open_request(session, order.account_id, package_key)
     if request is None or request.order_line_id is not None:
         request = ServiceRequest(account_id=order.account_id, package_key=package_key,
                                  asked_by_id=order.placed_by_id, asked_at=now)  # fmt: skip
@@ -101,7 +103,8 @@ def answer_request(
 ) -> ServiceRequest:  # fmt: skip
     """The vendor confirms, declines, or has delivered; who asked is told by mail, with `answer`.
 
-    DomainError `request_unknown`, `request_moved_on` (its `status`).
+    A second click finds the first's. DomainError `request_unknown`, `request_moved_on` (its
+    `status`).
     """
     account_id = session.scalar(
         select(ServiceRequest.account_id).where(ServiceRequest.id == request_id)
@@ -110,8 +113,11 @@ def answer_request(
         raise DomainError("request_unknown")
     account = lock_account(session, account_id)
     request = session.get_one(ServiceRequest, request_id, populate_existing=True)
-    old = request.status
-    request.status = next_request_status(old, word)
+    if (request.status, request.answer) == (word, answer.strip()):
+        return request
+    if word not in words_on(request.status, by_vendor=True):
+        raise DomainError("request_moved_on", status=request.status)
+    request.status = next_request_status(request.status, word)
     request.answer, request.changed_at = answer.strip(), now
     _close_tasks(session, request, actor, now)
     if RequestStatus(request.status).is_final:
@@ -139,18 +145,37 @@ def answer_request(
     return request
 
 
-def _open_request(session: Session, account_id: int, package_key: str) -> ServiceRequest | None:
-    """The account's open request for a package: of several that were bought, the latest."""
-    return session.scalars(
-        select(ServiceRequest)
-        .where(
-            ServiceRequest.account_id == account_id,
-            ServiceRequest.package_key == package_key,
-            ServiceRequest.closed_at.is_(None),
-        )
-        .order_by(ServiceRequest.id.desc())
-        .limit(1)
-    ).first()
+def withdraw_request(
+    session: Session, account_id: int, request_id: int, *, catalogue: Catalogue, actor: Actor,
+    now: datetime,
+) -> ServiceRequest:  # fmt: skip
+    """Who asked does not want it after all, and the vendor is told; once it is arranged it is too late.
+
+    A second click finds the first's. DomainError `request_unknown` (also for another account's),
+    `request_moved_on` (its `status`).
+    """
+    account = lock_account(session, account_id)
+    request = session.get(ServiceRequest, request_id, populate_existing=True)
+    if request is None or request.account_id != account_id:
+        raise DomainError("request_unknown")
+    if request.status == RequestStatus.WITHDRAWN:
+        return request
+    request.status = next_request_status(request.status, RequestStatus.WITHDRAWN)
+    request.changed_at = request.closed_at = now
+    _close_tasks(session, request, actor, now)
+    session.flush()
+    record(session, "service_withdrawn", actor=actor, now=now, account_id=account_id,
+           subject=request.package_key)  # fmt: skip
+    assert actor.person_id is not None, "a person withdraws"
+    author = session.get_one(Person, actor.person_id)
+    package = catalogue.service_package(request.package_key)
+    tell_vendor(
+        session, "service_withdrawn", account, author,
+        {"package": package.name.in_(author.locale), "request_number": request.id},
+        catalogue=catalogue, now=now,
+    )  # fmt: skip
+    session.flush()
+    return request
 
 
 def _tell_vendor(

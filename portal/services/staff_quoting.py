@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from fractions import Fraction
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
-from portal.domain.offers import Offered, plan_offer, require_validity
+from portal.domain.money import Money
+from portal.domain.offers import Offered, credits_given_away, plan_offer, require_validity
+from portal.domain.order_lines import PinnedLine, SoldOnce
 from portal.domain.periods import local_date
 from portal.domain.purchases import Purchase
 from portal.domain.quotes import PricedQuote, require_open
 from portal.domain.requests import RequestStatus, RequestStep
-from portal.models import Account, Cart, ChangeRequest, Invoice, Order, Quote
+from portal.models import Account, Cart, ChangeRequest, Invoice, Order, Quote, QuoteLine
 from portal.queries.invoiced_ahead import list_invoiced_ahead
 from portal.queries.prices import get_price_book
 from portal.queries.quote_drafts import list_draft
@@ -31,6 +34,8 @@ from portal.services.suspension import require_access
 from portal.services.transfer_orders import place_quote
 
 __all__ = ["invoice_offer", "prepare_quote", "withdraw_quote"]
+
+_ONE_DAY = timedelta(days=1)
 
 
 def prepare_quote(
@@ -54,7 +59,7 @@ def prepare_quote(
     account = _up_to_date(session, account_id, catalogue, now)
     require_validity(valid_until, local_date(now, account.time_zone))
     offered = _draft(session, account_id, actor)
-    purchase, priced = _plan(session, account, offered, catalogue, now)
+    purchase, priced = _plan(session, account, offered, catalogue, actor, now)
     quote = _write(session, account, purchase, valid_until=valid_until, message=message,
                    replaces=replaces, request_id=request_id, catalogue=catalogue, actor=actor,
                    now=now)  # fmt: skip
@@ -92,7 +97,7 @@ def invoice_offer(
     if version is not None:
         require_current(session, request, version, RequestStep.INVOICE, actor)
     wanted = offered if offered is not None else _draft(session, account_id, actor)
-    purchase, _priced = _plan(session, account, wanted, catalogue, now)
+    purchase, _priced = _plan(session, account, wanted, catalogue, actor, now)
     today = local_date(now, account.time_zone)
     quote = _write(session, account, purchase, valid_until=today, message="", replaces=replaces,
                    request_id=request_id, catalogue=catalogue, actor=actor, now=now)  # fmt: skip
@@ -140,15 +145,42 @@ def _plan(
     account: Account,
     offered: Sequence[Offered],
     catalogue: Catalogue,
+    actor: Actor,
     now: datetime,
 ) -> tuple[Purchase, PricedQuote]:
     connection, today = session.connection(), local_date(now, account.time_zone)
     states = list_subscription_states(connection, account.id)
     book = get_price_book(connection, account.currency)
-    purchase = plan_offer(offered, states, book, catalogue, today).purchase
+    lately = _credits_given_lately(session, account, actor, now)
+    purchase = plan_offer(offered, states, book, catalogue, today, lately).purchase
     buying = get_account_buying(connection, account.id)
     ahead = list_invoiced_ahead(connection, account.id)
     return purchase, preview_quote(purchase.lines, states, buying, catalogue, today, ahead)
+
+
+def _credits_given_lately(
+    session: Session, account: Account, actor: Actor, now: datetime
+) -> Fraction:
+    """What the person's discounts on packs gave the account within a day: not got round in parts."""
+    lines = session.scalars(
+        select(QuoteLine)
+        .join(Quote, Quote.id == QuoteLine.quote_id)
+        .where(
+            Quote.account_id == account.id,
+            Quote.created_by_id == actor.person_id,
+            Quote.created_at > now - _ONE_DAY,
+            Quote.status == "accepted",  # one that is open is replaced by what is offered now (Q1)
+            QuoteLine.kind == "credits",
+        )
+    )
+    return credits_given_away(
+        PinnedLine(
+            row.position, row.kind, None, row.price_id, row.quantity,
+            Money(row.unit_minor, account.currency), row.discount_basis_points,
+            once=SoldOnce.read(row.details), discount_minor=row.discount_minor,
+        )
+        for row in lines
+    )  # fmt: skip
 
 
 def _write(
@@ -170,10 +202,10 @@ def _write(
     quote = write_quote(
         session, account, purchase, source="staff", created_by_id=actor.person_id,
         valid_until=valid_until, message=message, catalogue=catalogue, actor=actor,
-        replaces=replaces, now=now,
+        replaces=replaces, now=now, request_id=request_id,
     )  # fmt: skip
     if request_id is not None:
-        mark_quoted(session, request_id, quote.id, actor=actor, now=now)
+        mark_quoted(session, request_id, quote.id, catalogue=catalogue, actor=actor, now=now)
     session.flush()
     return quote
 

@@ -10,16 +10,20 @@ from sqlalchemy import Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal.domain.bank_statements import Statement, StatementEntry
+from portal.domain.bank_statements import Statement, StatementEntry, owner_of, plan_matching
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
+from portal.domain.money import Money
 from portal.models import BankEntry, BankStatement
+from portal.queries.transfers_to_match import list_candidates
 from portal.services.audit import Actor
 
-__all__ = ["Imported", "import_statements", "put_back", "set_aside"]
+__all__ = ["Imported", "find_owners", "import_statements", "put_back", "set_aside",
+           "wait_again"]  # fmt: skip
 
 _ENTRIES: Table = BankEntry.__table__
 _AT_ONCE = 500
+_MATCHED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,18 @@ def put_back(session: Session, entry_id: int) -> None:
     session.flush()
 
 
+def wait_again(session: Session, entry: BankEntry) -> None:
+    """Nothing is booked for the (locked) entry any more: it waits for whom it waited before that."""
+    entry.status, entry.payment_id = "waiting", None
+    entry.decided_at = entry.decided_by_id = None
+    told = StatementEntry(
+        entry.key, entry.booked_on, Money(entry.amount_minor, entry.currency), entry.payer_name,
+        entry.payer_iban, entry.payer_reference, entry.payer_text,
+    )  # fmt: skip
+    session.flush()
+    (entry.account_id,) = find_owners(session, [told])
+
+
 def _keep(
     session: Session, statement: Statement, file_name: str, actor: Actor, now: datetime
 ) -> Imported:
@@ -86,7 +102,9 @@ def _keep(
     )
     session.add(row)
     session.flush()
-    fresh = [_values(row.id, entry) for key, entry in found.items() if key not in known]
+    kept_anew = [entry for key, entry in found.items() if key not in known]
+    owners = find_owners(session, kept_anew)
+    fresh = [_values(row.id, entry, owner) for entry, owner in zip(kept_anew, owners, strict=True)]
     for start in range(0, len(fresh), _AT_ONCE):
         # Another import of the same file at this very moment: whoever is second brings nothing.
         session.execute(_insert(session).on_conflict_do_nothing(index_elements=["key"]),
@@ -101,6 +119,18 @@ def _keep(
     return Imported(row.id, row.entries, row.known)
 
 
+def find_owners(session: Session, entries: Sequence[StatementEntry]) -> list[int | None]:
+    """The account whose payment each entry seems to be, in their order; None where it is open."""
+    owners: list[int | None] = []
+    for start in range(0, len(entries), _MATCHED_AT_ONCE):
+        part = entries[start : start + _MATCHED_AT_ONCE]
+        candidates = list_candidates(session.connection(), part, None)
+        account_of = {found.invoice.invoice_id: found.account_id for found in candidates}
+        matches = plan_matching(part, [found.invoice for found in candidates])
+        owners += [owner_of(match, account_of) for match in matches]
+    return owners
+
+
 def _known(session: Session, keys: Sequence[str]) -> set[str]:
     known: set[str] = set()
     for start in range(0, len(keys), _AT_ONCE):
@@ -109,12 +139,14 @@ def _known(session: Session, keys: Sequence[str]) -> set[str]:
     return known
 
 
-def _values(statement_id: int, entry: StatementEntry) -> dict[str, object]:
+def _values(statement_id: int, entry: StatementEntry, owner: int | None) -> dict[str, object]:
     is_incoming = entry.amount.minor > 0 and not entry.reversal
     return {
         "statement_id": statement_id,
         "key": entry.key,
         "booked_on": entry.booked_on,
+        "valued_on": entry.valued_on,
+        "account_id": owner,
         "amount_minor": entry.amount.minor,
         "currency": entry.amount.currency,
         "payer_name": entry.payer_name,

@@ -15,7 +15,7 @@ from portal.services.locks import lock_account
 from portal.services.vendor_mails import tell_vendor
 from portal.services.writing_limit import require_not_too_many
 
-__all__ = ["load_message", "reply_to_message", "send_message"]
+__all__ = ["is_same_click", "load_message", "reply_to_message", "send_message"]
 
 _SAME_CLICK = timedelta(minutes=10)
 
@@ -69,17 +69,7 @@ def reply_to_message(
     message = load_message(session, message_id)
     if message.account_id != account_id:
         raise DomainError("message_unknown")
-    last = session.scalars(
-        select(SupportReply)
-        .where(SupportReply.message_id == message.id)
-        .order_by(SupportReply.id.desc())
-        .limit(1)
-    ).first()
-    if (
-        last is not None
-        and (last.author_id, last.text, last.from_staff) == (author.id, text, False)
-        and last.at > now - _SAME_CLICK
-    ):
+    if is_same_click(session, message, author.id, text, now, from_staff=False):
         return message
     _require_not_too_many(session, account_id, now)
     session.add(SupportReply(message_id=message.id, at=now, author_id=author.id,
@@ -103,6 +93,24 @@ def load_message(session: Session, message_id: int) -> SupportMessage:
     if message is None:
         raise DomainError("message_unknown")
     return message
+
+
+def is_same_click(
+    session: Session, message: SupportMessage, author_id: int, text: str, now: datetime, *,
+    from_staff: bool,
+) -> bool:  # fmt: skip
+    """Whether the last reply says the same of the same person, ten minutes ago at most."""
+    last = session.scalars(
+        select(SupportReply)
+        .where(SupportReply.message_id == message.id)
+        .order_by(SupportReply.id.desc())
+        .limit(1)
+    ).first()
+    return (
+        last is not None
+        and (last.author_id, last.text, last.from_staff) == (author_id, text, from_staff)
+        and last.at > now - _SAME_CLICK
+    )
 
 
 def _author(session: Session, actor: Actor) -> Person:

@@ -30,6 +30,7 @@ from portal.services.invoice_paying import (
 )
 from portal.services.locks import lock_account
 from portal.services.renewals import renew_due_of_account
+from portal.services.statement_import import wait_again
 from portal.services.transfer_mails import tell_of_transfer
 from portal.services.transfer_orders import order_paid
 
@@ -187,8 +188,7 @@ def take_back_transfer(
         select(BankEntry).where(BankEntry.payment_id == payment.id).with_for_update()
     ).one_or_none()
     if entry is not None:
-        entry.status, entry.payment_id = "waiting", None
-        entry.decided_at = entry.decided_by_id = None
+        wait_again(session, entry)
     record(session, "transfer_taken_back", actor=actor, now=now, account_id=account_id,
            subject=invoice.number if invoice is not None else "",
            new={"amount_minor": payment.amount_minor, "currency": payment.currency})  # fmt: skip
@@ -233,6 +233,7 @@ def _entry(session: Session, transfer: Transfer) -> BankEntry | None:
 def _decide(entry: BankEntry | None, payment: Payment, actor: Actor, now: datetime) -> None:
     if entry is not None:
         entry.status, entry.payment_id = "booked", payment.id
+        entry.account_id = payment.account_id
         entry.decided_at, entry.decided_by_id = now, actor.person_id
 
 

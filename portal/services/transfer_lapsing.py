@@ -63,7 +63,7 @@ def lapse_unpaid_orders(
                            details={"order": order.number, "invoice": invoice.number})  # fmt: skip
             continue
         tell_of_lapse(session, account, order, invoice, now)
-        request_lapsed(session, invoice, now=now)
+        request_lapsed(session, invoice, catalogue=catalogue, now=now)
     session.flush()
 
 
@@ -102,7 +102,7 @@ def withdraw_order(
     invoice = _invoice_of(session, order)
     if not _end(session, order, invoice, WITHDRAWN, catalogue=catalogue, actor=actor, now=now):
         raise DomainError("invoice_being_collected", number=invoice.number)
-    request_lapsed(session, invoice, now=now, actor=actor)
+    request_lapsed(session, invoice, catalogue=catalogue, now=now, actor=actor)
     session.flush()
     return order
 

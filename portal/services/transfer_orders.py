@@ -122,7 +122,7 @@ def place_quote(
         release_subjects(session, quote.id)
     request = request_of_quote(session, quote.id)
     if request is not None and _waits_for_invoice(request):
-        mark_invoiced(session, request.id, invoice.id, actor=actor, now=now)
+        mark_invoiced(session, request.id, invoice.id, catalogue=catalogue, actor=actor, now=now)
     if is_free:
         _grant(session, account, order, invoice, catalogue=catalogue, now=now)
         send_receipt(session, order, invoice, account, None, now)
@@ -144,7 +144,7 @@ def order_paid(session: Session, invoice: Invoice, *, catalogue: Catalogue, now:
     account = lock_account(session, invoice.account_id)
     order = session.get_one(Order, invoice.order_id, populate_existing=True)
     if order.status != OrderStatus.INVOICED:
-        request_paid_for_invoice(session, invoice, now=now)  # granted early, and paid now
+        request_paid_for_invoice(session, invoice, catalogue=catalogue, now=now)  # granted early
         return False
     record(session, "order_paid", actor=SYSTEM, now=now, account_id=account.id,
            subject=order.number,
@@ -234,7 +234,10 @@ def _grant(
         if state.is_running and (state.product_key, _end_of(state)) not in billed:
             reissue_renewal(session, account, state, catalogue=catalogue, actor=SYSTEM, now=now)
     tell_of_grant(session, account, order, catalogue, now)
-    request_activated(session, invoice, now=now)
+    if order.failure is None:
+        request_activated(session, invoice, catalogue=catalogue, now=now)
+    else:  # a part of it is still to be seen to
+        request_paid_for_invoice(session, invoice, catalogue=catalogue, now=now)
     session.flush()
 
 

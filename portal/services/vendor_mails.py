@@ -46,6 +46,7 @@ def tell_vendor(
             locale=locale,
             payload={
                 "account_name": account.name,
+                "desk_account_id": account.id,
                 "author_name": author.name,
                 "author_email": author.email,
                 **payload,

@@ -127,6 +127,9 @@ def debit_wallet(
         if plan.asks_top_up:
             connection.execute(_ASK, {"wallet_id": wallet_id})
             _look_after_top_up(session, account_id, cost, now)
+        if not state.auto_top_up:
+            tell_of_low_balance(session, account_id, wallet_id, state.balance, "refused", now,
+                                refused=cost)  # fmt: skip
         return Debit(cost, state.balance, missing=plan.missing)
     entry_id = connection.execute(
         _ENTER[connection.dialect.name],

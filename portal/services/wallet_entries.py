@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from portal.models import CreditEntry, Wallet
 
-__all__ = ["credit", "wallet_of"]
+__all__ = ["credit", "debit_by_hand", "wallet_of"]
 
 
 def wallet_of(session: Session, account_id: int) -> Wallet:
@@ -78,6 +78,22 @@ def credit(
         details=dict(details) if details is not None else None,
         actor_id=actor_id,
     )
+    session.add(entry)
+    session.flush()
+    return entry
+
+
+def debit_by_hand(
+    session: Session, wallet: Wallet, amount: int, *, actor_id: int | None, note: str, now: datetime
+) -> CreditEntry:
+    """Take `amount` credits (above zero, at most the balance) out of a locked wallet: a correction."""
+    if not 0 < amount <= wallet.balance:
+        raise ValueError(f"{amount} credits cannot be taken out of {wallet.balance}")
+    wallet.balance -= amount
+    entry = CreditEntry(
+        wallet_id=wallet.id, at=now, change=-amount, balance_after=wallet.balance,
+        reason="correction", note=note, actor_id=actor_id,
+    )  # fmt: skip
     session.add(entry)
     session.flush()
     return entry

@@ -17,11 +17,13 @@ __all__ = ["tell_of_failed_top_up", "tell_of_low_balance", "tell_of_top_up"]
 
 
 def tell_of_low_balance(
-    session: Session, account_id: int, wallet_id: int, balance: int, why: str, now: datetime
-) -> None:
+    session: Session, account_id: int, wallet_id: int, balance: int, why: str, now: datetime, *,
+    refused: int = 0,
+) -> None:  # fmt: skip
     """Write to all who can buy credits, once for each `why` until credits arrive again.
 
-    `why` is `used`, or the decision that keeps an automatic top-up from helping.
+    `why` is `used`, `refused` (something that costs `refused` credits, the first of its kind), or
+    the decision that keeps an automatic top-up from helping.
     """
     account = session.get_one(Account, account_id)
     # What has no kind of use is a part of an index; SQLite is kept from walking back through the
@@ -37,7 +39,8 @@ def tell_of_low_balance(
         enqueue_mail(session, "low_balance", recipient=address, locale=locale, now=now,
                      account_id=account_id,
                      dedupe_key=f"low_balance:{wallet_id}:{arrived or 0}:{why}:{address}",
-                     payload={"account_name": account.name, "balance": balance, "why": why})  # fmt: skip
+                     payload={"account_name": account.name, "balance": balance, "why": why,
+                              "refused": refused})  # fmt: skip
 
 
 def tell_of_top_up(

@@ -41,6 +41,7 @@ AREAS = (
     "desk.requests",
     "desk.quoting",
     "desk.orders",
+    "desk.support",
     "desk.tasks",
     "desk.operation",
     "desk.payments",
@@ -54,7 +55,9 @@ def install_web(app: Flask, babel: Babel) -> None:
     from portal.web import (
         access,
         bad_input,
+        compression,
         errors,
+        how,
         languages,
         large_files,
         locale,
@@ -74,7 +77,9 @@ def install_web(app: Flask, babel: Babel) -> None:
     security.install(app)
     operation.install(app)
     errors.install(app)
+    how.install(app)
     root.install(app)
+    compression.install(app)
 
     for blueprint in (static_files, languages, operation, root):
         app.register_blueprint(blueprint.blueprint)

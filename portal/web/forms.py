@@ -7,10 +7,11 @@ field of their own; templates write it with the macro `csrf()`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import request
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import ImmutableMultiDict
 from wtforms import Field, PasswordField, RadioField, StringField, TextAreaField
@@ -29,6 +30,25 @@ _LONGEST_LINE = 200
 _LONGEST_TEXT = 5_000
 
 
+class _OurWords:
+    """What fields say by themselves, in our words and our register instead of WTForms' own."""
+
+    _words: ClassVar[dict[str, Any]] = {
+        "Invalid Choice: could not coerce.": _l("Choose one of the options."),
+        "Not a valid choice.": _l("Choose one of the options."),
+        "Not a valid date value.": _l("Enter a date."),
+        "Not a valid integer value.": _l("Enter a whole number in digits, for example 12."),
+    }
+
+    def gettext(self, text: str) -> str:
+        """Our sentence for one of WTForms'."""
+        return str(self._words.get(text, text))
+
+    def ngettext(self, one: str, many: str, number: int) -> str:
+        """Ours, too; what comes with a number is the `Length`s', which `_unfit` says."""
+        return self.gettext(one if number == 1 else many)
+
+
 def _strip(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
@@ -42,6 +62,9 @@ class PortalForm(FlaskForm):
 
     class Meta(FlaskForm.Meta):
         csrf = False  # the app checks every POST; see the module's docstring
+
+        def get_translations(self, form: Any) -> Any:
+            return _OurWords()
 
         def bind_field(self, form: Any, unbound_field: Any, options: dict[str, Any]) -> Any:
             kind = unbound_field.field_class

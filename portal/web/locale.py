@@ -55,12 +55,12 @@ class _Sentences(Domain):
     """Flask-Babel's own words, which routes use, written as the templates' are."""
 
     def gettext(self, string: str, **values: Any) -> str:
-        found: str = super().gettext(string, **values)
-        return formats.as_written(found, str(get_locale())) if values else found
+        found: str = super().gettext(string)
+        return formats.filled(found, values, str(get_locale())) if values else found
 
     def ngettext(self, singular: str, plural: str, num: int, **values: Any) -> str:
-        found: str = super().ngettext(singular, plural, num, **values)
-        return formats.as_written(found, str(get_locale()))
+        found: str = self.get_translations().ungettext(singular, plural, num)
+        return formats.filled(found, {"num": num, **values}, str(get_locale()))
 
 
 _sentences = _Sentences()
@@ -172,8 +172,8 @@ def _ngettext(singular: str, plural: str, number: int, /, **values: Any) -> Mark
 
 
 def _filled(text: str, values: Mapping[str, Any], locale: str) -> Markup:
-    filled = text % {name: escape_text(value) for name, value in values.items()}
-    return Markup(formats.as_written(filled, locale))  # noqa: S704 - our own words, their values escaped
+    escaped = {name: escape_text(value) for name, value in values.items()}
+    return Markup(formats.filled(text, escaped, locale))  # noqa: S704 - our own words, their values escaped
 
 
 def _day_range(first: date | Period, last: date | None = None) -> str:

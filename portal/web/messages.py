@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext as _l
 from portal import formats
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
+from portal.web.desk_messages import DESK_SENTENCES
 from portal.web.locale import speech
 
 __all__ = ["SENTENCES", "UNSEEN", "error_sentence", "problem_sentence"]
@@ -32,7 +33,11 @@ SENTENCES: dict[str, Any] = {
     "quantity_too_small": _l("Enter at least %(minimum)s."),
     "quantity_too_large": _l("Enter at most %(maximum)s."),
     "amount_empty": _l("Enter an amount."),
-    "amount_malformed": _l("Enter an amount in plain digits, for example 250."),
+    "amount_malformed": _l("Enter an amount in digits, for example 250."),
+    "amount_ambiguous": _l(
+        "“%(typed)s” can be read as two amounts. Type it without a sign between the thousands, "
+        "for example 1000."
+    ),
     "email_malformed": _l("Enter an e-mail address like name@example.com."),
     "name_missing": _l("Enter a name."),
     "vat_number_malformed": _l(
@@ -79,6 +84,9 @@ SENTENCES: dict[str, Any] = {
     "discount_malformed": _l("Enter a discount from 0 to 100 per cent, with at most two decimals."),
     "discount_too_large": _l(
         "The discount is more than the line costs: enter at most %(maximum)s."
+    ),
+    "discount_gives_credits": _l(
+        "These discounts give away %(credits)s credits, and more than %(maximum)s need a second person. Offer the pack with a smaller discount, and have an operator give the rest by hand."
     ),
     "validity_past": _l("This day has passed. Choose today or a later day."),
     "validity_too_long": _l("A quote can be valid until %(on)s at the latest."),
@@ -132,63 +140,6 @@ SENTENCES: dict[str, Any] = {
     "too_many_recipients": _l("Enter at most %(maximum)s addresses."),
     "vat_number_missing": _l("There is no VAT number of an EU country that VIES could check."),
     "vat_number_confirmed": _l("Your VAT number is confirmed already."),
-    # Credit notes
-    # Transfers and bank statements, on the desk
-    "transfer_nothing": _l("Enter an amount above zero."),
-    "transfer_other_currency": _l(
-        "This customer pays in %(currency)s: another currency cannot be booked."
-    ),
-    "transfer_in_future": _l("Enter a day that is not in the future."),
-    "transfer_for_void": _l("Invoice %(number)s was credited or closed: nothing is to be paid."),
-    "transfer_for_paid": _l("Invoice %(number)s is paid already."),
-    "transfer_while_collected": _l(
-        "A debit of invoice %(number)s is on its way. Wait until it has arrived or failed."
-    ),
-    "transfer_changed": _l(
-        "Something has changed for invoice %(number)s since this was shown. Nothing was booked; look at it again."
-    ),
-    "balance_changed": _l(
-        "The balance has changed since: it is %(balance)s now. Nothing was booked; look at it again."
-    ),
-    "entry_decided": _l("Somebody has decided about this entry already."),
-    "booking_over": _l("This payment cannot be taken back here."),
-    "booking_used": _l(
-        "What was too much of this payment has been used or paid back since, so the booking stays."
-    ),
-    "booking_credited": _l("Invoice %(number)s was credited since, so the booking stays."),
-    "payout_nothing": _l("Enter an amount above zero."),
-    "payout_beyond_balance": _l("At most %(maximum)s can be paid back."),
-    "credit_changed": _l(
-        "Something has changed since the credit note was shown. Look at it again before you issue it."
-    ),
-    "credit_of_order": _l(
-        "Order %(order)s waits for the payment of this invoice. Withdraw the order instead: that credits the invoice."
-    ),
-    "grant_reason_missing": _l("Enter the reason."),
-    "grant_changed": _l(
-        "Credits were given or asked for since. Nothing was done; look at the list first."
-    ),
-    "grant_decided": _l("Somebody has decided about these credits already."),
-    "grant_second_person": _l("Somebody else has to approve what you have asked for."),
-    "grant_not_yours": _l("Only who asked for the credits can take that back."),
-    "statement_no_file": _l("Choose the file of your bank."),
-    "statement_too_large": _l(
-        "This file is too large: at most 10 MB and 20,000 entries. Ask your bank for shorter periods."
-    ),
-    "statement_malformed": _l(
-        "This file cannot be read. Download it from your bank again; nothing was imported."
-    ),
-    "statement_not_camt": _l(
-        "This is no CAMT.053 statement. Choose that format at your bank; nothing was imported."
-    ),
-    "statement_other_account": _l(
-        "This statement is of another bank account (%(iban)s), not of the one on your invoices. Nothing was imported."
-    ),
-    "nothing_to_credit": _l("Nothing of this invoice is left to be credited."),
-    "credit_exceeds_invoice": _l("At most %(maximum)s can be credited."),
-    "invoice_being_collected": _l(
-        "A payment of invoice %(number)s is on its way. Wait for its outcome, then credit it."
-    ),
     # Members
     "member_unknown": _l("There is no such person in your account."),
     "member_exists": _l("This person belongs to your account already."),
@@ -229,6 +180,16 @@ SENTENCES: dict[str, Any] = {
     "consent_link_invalid": _l("This link no longer works."),
     # Support
     "message_unknown": _l("There is no such message in your account."),
+    "message_went_on": _l(
+        "Something was written here meanwhile. Read it before you go on. Nothing of yours was sent."
+    ),
+    "answer_empty": _l("Enter your reply."),
+    "request_moved_on": _l(
+        "This is not possible any more: the request is further on by now. Look at where it stands. Nothing was changed."
+    ),
+    "service_asked_first": _l(
+        "This package is arranged before it is bought. Ask for it on the support page."
+    ),
     "too_many_messages": _l(
         "You have written a lot within an hour. Wait a little, or call us, before you write again."
     ),
@@ -333,18 +294,9 @@ SENTENCES: dict[str, Any] = {
     ),
     "reason_missing": _l("Enter the reason. The customer reads it."),
     # Sign-in
-    "account_unknown": _l("You do not belong to this account."),
-    # The desk
-    "executive_unknown": _l("Choose somebody who works here."),
-    "note_empty": _l("Enter the note."),
-    "note_unknown": _l("There is no such note."),
-    "task_unknown": _l("There is no such task."),
-    "trial_unknown": _l("This customer has no such trial, or it has ended."),
-    "trial_bought": _l("This is no trial any more: it is a paid subscription."),
-    "trial_not_longer": _l("It lasts until %(on)s as it is. Choose a later day."),
-    "trial_past": _l("This day is over where the customer is. Choose today or a later one."),
-    "trial_too_long": _l("Choose a day up to %(on)s: a trial is extended by a year at most."),
     "sign_in_link_invalid": _l("This link no longer works. Ask for a new one."),
+    "account_unknown": _l("You do not belong to this account."),
+    **DESK_SENTENCES,
 }
 
 UNSEEN = frozenset({
@@ -352,7 +304,7 @@ UNSEEN = frozenset({
     "catalogue_in_use", "import_currency", "staff_exists", "time_zone_unknown",
     "terms_invoice_open", "terms_order_open", "terms_payment_open", "terms_request_open",
     "terms_top_up",
-    "answer_empty", "request_moved_on", "request_unknown", "staff_unknown",
+    "request_unknown", "staff_unknown",
     "debit_amount", "debit_key", "debit_key_reused", "usage_unknown", "trial_bought",
     "trial_not_longer", "trial_past", "trial_too_long", "trial_unknown",
     # What another customer has is answered as absent: 404.
@@ -368,7 +320,8 @@ def problem_sentence(code: str, data: Mapping[str, object]) -> str:
     """The sentence of `code` with its data filled in; the generic one where there is none."""
     words = SENTENCES.get(code, _GENERIC)
     try:
-        return str(words) % {name: _spoken(value) for name, value in data.items()}
+        spoken = {name: _spoken(value) for name, value in data.items()}
+        return formats.filled(str(words), spoken, speech().locale)
     except KeyError:
         return str(_GENERIC)
 

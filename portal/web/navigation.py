@@ -15,7 +15,7 @@ from portal.web.signed_in import signed_in
 __all__ = ["at_desk", "install", "navigation"]
 
 _KEY = "portal_navigation"
-_DESK = "/desk"
+_DESK, _DESK_SUPPORT = "/desk", "/desk/support"
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -41,6 +41,7 @@ _DESK_AREAS = (
     (_DESK, N_("To do"), ()),
     ("/desk/requests", N_("Requests"), ()),
     ("/desk/accounts", N_("Customers"), ()),
+    (_DESK_SUPPORT, N_("Support"), ()),
     ("/desk/tasks", N_("Tasks"), ()),
     ("/desk/statements", N_("Bank statements"), ()),
     ("/desk/credit-grants", N_("Credits to approve"), ()),
@@ -60,11 +61,12 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One link of the navigation of this page."""
+    """One link of the navigation of this page; `count` of what waits there, where it is counted."""
 
     path: str
     label: str
     current: bool
+    count: int = 0
 
 
 def navigation(section: str | None = None) -> list[Entry]:
@@ -75,10 +77,11 @@ def navigation(section: str | None = None) -> list[Entry]:
     here = section or request.path
     customers, desk = current_app.extensions[_KEY]
     return [
-        Entry(area.path, words(area.label), _is_in(here, area))
+        Entry(area.path, words(area.label), _is_in(here, area),
+              who.waiting_messages if area.path == _DESK_SUPPORT else 0)
         for area in (desk if at_desk() else customers)
         if _may_see(who, area.access) and _has_use_for(who, area.path)
-    ]
+    ]  # fmt: skip
 
 
 def at_desk() -> bool:

@@ -1,4 +1,4 @@
-"""Style sheet, script, htmx and images under hashed addresses that never change their content.
+"""Style sheet, script and images under hashed addresses that never change their content.
 
 The vendor's accent colour is written into the style sheet when the process starts, so no page
 needs an inline style. Its two ink colours are derived here, so that any accent reads well.
@@ -18,6 +18,8 @@ from flask.typing import ResponseReturnValue
 
 from portal.config import ROOT
 from portal.web.access import public
+from portal.web.compression import takes_gzip
+from portal.web.picture_size import width_at
 from portal.web.signed_in import parts
 
 __all__ = ["ACCENT_MARK", "accent_colours", "blueprint", "install"]
@@ -30,6 +32,7 @@ _TEXTS = {".css", ".js", ".svg", ".webmanifest", ".txt"}
 _SMALLEST_GZIP = 400
 _YEAR = "public, max-age=31536000, immutable"
 _AA = 4.6  # WCAG asks 4.5; a little more leaves room for rounding
+_LOGO_HEIGHT = 28  # pixels, as in portal.css
 _LIGHT_PAPER, _DARK_PAPER = "#f4f6f9", "#171c24"
 
 
@@ -96,7 +99,8 @@ def _read_all(app: Flask) -> dict[str, Asset]:
         for path in sorted((ROOT / "static").iterdir())
         if path.is_file()
     }
-    files["htmx.js"] = _htmx().read_bytes()
+    # One script, as a first visit pays for every request: htmx, and ours behind it.
+    files["portal.js"] = _htmx().read_bytes() + b"\n" + files["portal.js"]
     declared = ":root{" + ";".join(f"--{name}:{value}" for name, value in colours.items()) + "}"
     sheet = files["portal.css"].decode("utf-8")
     if ACCENT_MARK not in sheet:
@@ -141,7 +145,7 @@ def asset_file(digest: str, name: str) -> ResponseReturnValue:
     found: Asset | None = current_app.extensions[_KEY].get(name)
     if found is None or found.digest != digest:
         abort(404)
-    zipped = found.zipped if "gzip" in request.headers.get("Accept-Encoding", "") else None
+    zipped = found.zipped if takes_gzip(request.headers.get("Accept-Encoding", "")) else None
     response = Response(zipped or found.content, content_type=found.media_type)
     response.headers["Cache-Control"] = _YEAR
     if found.zipped is not None:
@@ -162,12 +166,18 @@ def favicon() -> ResponseReturnValue:
 
 
 def install(app: Flask) -> None:
-    """Read the files and give templates `asset('portal.css')` and `logo` (an address or None)."""
+    """Read the files and give templates `asset('portal.css')` and `logo` (address, width, height)."""
     files = _read_all(app)
     app.extensions[_KEY] = files
     addresses = {name: f"/assets/{found.digest}/{name}" for name, found in files.items()}
     vendor = app.extensions["portal"].catalogue.vendor
-    logo = next((url for name, url in addresses.items() if name.startswith("logo.")), None)
+    logo = next(
+        (
+            (addresses[name], width_at(_LOGO_HEIGHT, found.content), _LOGO_HEIGHT)
+            for name, found in files.items() if name.startswith("logo.")
+        ),
+        None,
+    )  # fmt: skip
     app.jinja_env.globals.update(
         asset=addresses.__getitem__, logo=logo, brand=vendor.brand, vendor=vendor,
         parts=parts, is_demo=app.extensions["portal"].settings.is_demo,

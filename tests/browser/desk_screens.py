@@ -30,6 +30,10 @@ def _customer_page(name: str, tab: str, link: str) -> Open:
     return go
 
 
+_MESSAGE = "[aria-labelledby='messages'] table a"
+_PACKAGE = "[aria-labelledby='packages'] table a"
+
+
 def _empty_note(page: Page, places: Places) -> None:
     _customer("lumiere", "/notes")(page, places)
     page.locator("#note button.main").click()
@@ -56,6 +60,12 @@ DESK = (
     Screen("desk-notes-mistake", HUGO, _empty_note),
     Screen("desk-activity", HUGO, _customer("lumiere", "/activity")),
     Screen("desk-customer-tasks", GRETA, _customer("atelier", "/tasks")),
+    Screen("desk-support", HUGO, at("/desk/support")),
+    Screen("desk-support-answered", GRETA, at("/desk/support?state=answered")),
+    Screen("desk-support-packages", HUGO, at("/desk/support/packages")),
+    Screen("desk-support-customer", GRETA, _customer("atelier", "/support")),
+    Screen("desk-support-message", GRETA, _customer_page("atelier", "/support", _MESSAGE)),
+    Screen("desk-support-package", GRETA, _customer_page("officine", "/support", _PACKAGE)),
     Screen("desk-tasks", GRETA, at("/desk/tasks")),
     Screen("desk-operation", GRETA, at("/desk/operation")),
     Screen("desk-forbidden", HUGO, at("/desk/operation")),

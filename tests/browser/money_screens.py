@@ -35,7 +35,7 @@ def _new_contact(page: Page, places: Places) -> None:
 
 def _decline_open(page: Page, places: Places) -> None:
     page.goto(places.quote)
-    page.locator("details.fold summary").click()
+    page.locator("details.fold:not(.how) summary").click()
 
 
 def _other_period(page: Page, _places: Places) -> None:

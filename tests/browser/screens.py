@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from playwright.sync_api import BrowserContext, Page
 
 from tests.browser.desk_screens import DESK
+from tests.browser.how_screens import HOW
 from tests.browser.licence_screens import LICENCES
 from tests.browser.member_screens import MEMBERS
 from tests.browser.money_screens import MONEY
@@ -36,6 +37,7 @@ SCREENS = (
     *TRANSFERS,
     *TRIALS,
     *WALLET,
+    *HOW,
 )
 
 

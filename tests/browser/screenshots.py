@@ -1,7 +1,7 @@
 """Pictures of every screen: `python -m tests.browser.screenshots [FOLDER] [--only WORD]`.
 
-At 320 and 1280 px, light and dark, in English and German. `docs/screenshot.png`, the picture of
-the README, is made with them.
+At 320, 768 and 1280 px, light and dark, in English and German. The pictures of the README are
+made with them: docs/screenshot*.png.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ from tests.browser.screens import SCREENS, visit  # noqa: E402
 from tests.browser.server import DemoServer  # noqa: E402
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-README_SCREEN = "licences"
-WIDTHS = (320, 1280)
+WIDTHS = (320, 768, 1280)
 SCHEMES = ("light", "dark")
 LOCALES = ("en", "de")
+# Screen, width and theme of each picture of the README.
+README = {
+    "screenshot.png": ("licences", 1280, "light"),
+    "screenshot-dark.png": ("licences", 1280, "dark"),
+    "screenshot-checkout.png": ("service-order", 1280, "light"),
+}
 
 
 def take(folder: Path, word: str, locales: tuple[str, ...] = LOCALES) -> int:
@@ -66,9 +71,10 @@ def _take(
                     name = f"{screen.name}-{width}-{scheme}-{locale}.png"
                     page.screenshot(path=folder / name, full_page=True)
                     count += 1
-            if screen.name == README_SCREEN and locale == "en":
-                _shoot(page, WIDTHS[-1], "light")
-                page.screenshot(path=DOCS / "screenshot.png")
+            for file, (name, width, scheme) in README.items():
+                if screen.name == name and locale == LOCALES[0]:
+                    _shoot(page, width, scheme)
+                    page.screenshot(path=DOCS / file)
     return count
 
 

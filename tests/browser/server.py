@@ -47,6 +47,7 @@ class DemoServer:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
+        self.database = Path(self._environ["INSTANCE_PATH"]) / "demo.db"
 
     def __enter__(self) -> DemoServer:
         with self._log.open("wb") as log:

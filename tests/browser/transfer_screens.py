@@ -43,7 +43,7 @@ def _booking_shown(page: Page, places: Places) -> None:
 
 def _deposit_with_mistakes(page: Page, places: Places) -> None:
     _customer("lumiere", "/payments/deposit")(page, places)
-    page.locator("#amount").fill("1.000,00")
+    page.locator("#amount").fill("1.000,000")
     page.locator("#deposit button.main").click()
     page.locator("[data-focus]").wait_for()
 
@@ -83,6 +83,7 @@ def _imported(page: Page, places: Places) -> None:
         Line(4_711, payer="Somebody Else", bank_ref="S2"),
         Line(99_900, text="Invoice", currency="USD", payer="Lumière Conseil SAS", bank_ref="S3"),
         Line(-8_000, payer="Landlord", text="Rent", bank_ref="S4"),
+        Line(120_000, _mistyped(reference), bank_ref="S5"),
     )
     page.goto("/desk/statements/new")
     content = camt(*lines)
@@ -93,6 +94,12 @@ def _imported(page: Page, places: Places) -> None:
     page.wait_for_url(re.compile(r"/desk/statements(/\d+)?$"))  # known entries lead to the list
     page.goto("/desk/statements")
     page.goto(page.locator("#main td a").first.get_attribute("href") or "")
+
+
+def _mistyped(reference: str) -> str:
+    """The reference with two digits swapped, as people retype it."""
+    at = next(n for n in range(5, len(reference)) if reference[n] != reference[n - 1])
+    return f"{reference[: at - 1]}{reference[at]}{reference[at - 1]}{reference[at + 1 :]}"
 
 
 def _entry(page: Page, places: Places) -> None:
@@ -120,4 +127,5 @@ TRANSFERS = (
     Screen("transfer-statement", HUGO, _imported),
     Screen("transfer-entry", HUGO, _entry),
     Screen("transfer-statements", HUGO, at("/desk/statements")),
+    Screen("transfer-waiting", HUGO, at("/desk/statements/waiting")),
 )

@@ -43,6 +43,7 @@ from portal.models import (
     RequestMessage,
     RequestStep,
     ScheduledChange,
+    ServiceRequest,
     SignInLink,
     SignInSession,
     StaffMember,
@@ -91,7 +92,7 @@ LINK_TOKEN = "a-sign-in-link-of-the-guards-0123456789"
 OWNED = frozenset(
     {"account_id", "change_id", "credit_note", "member_id", "message_id", "note_id", "number",
      "order_id", "quote_id", "request_id", "session_id", "setup_id", "subscription_id", "task_id",
-     "entry_id", "grant_id", "payment_id", "statement_id"}
+     "entry_id", "grant_id", "payment_id", "service_id", "statement_id"}
 )  # fmt: skip
 """Arguments that name something of one account or one person."""
 
@@ -218,6 +219,10 @@ def _put_on_the_desk(session: Session, account: Account) -> None:
         select(Member.person_id).where(Member.account_id == account.id, Member.role == "admin")
     ).first()
     _put_money_on_the_desk(session, account, hugo.id)
+    session.add(ServiceRequest(
+        account_id=account.id, package_key="done-for-you", status="asked", wishes="Who goes there?",
+        asked_by_id=asker, asked_at=clock.now(), changed_at=clock.now(),
+    ))  # fmt: skip
     request = ChangeRequest(
         account_id=account.id, kind="fewer_seats", item_id=plan_item(session, account.name).id,
         quantity=1, details="Who goes there?", status="sent", sent_at=clock.now(),
@@ -294,6 +299,7 @@ def owner_of(email: str, account: str) -> Owner:
             "payment_id": of_account(Payment),
             "quote_id": of_account(Quote),
             "request_id": of_account(ChangeRequest),
+            "service_id": of_account(ServiceRequest),
             "session_id": latest(
                 select(func.max(SignInSession.id)).where(SignInSession.person_id == person.id)
             ),

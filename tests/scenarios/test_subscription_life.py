@@ -91,6 +91,8 @@ class Life(RuleBasedStateMachine):
     world: World
     held: list[int]
     stale = False  # the worker has not run since the day changed
+    freed_on: date | None = None  # when what exceeds the seats was last looked for
+    renewed = 0  # how many renewals had been run by then
     began: datetime | None = None
 
     @initialize(
@@ -211,6 +213,7 @@ class Life(RuleBasedStateMachine):
         if works:
             run_renewals(self.parts, {}, clock.now())
             self._has_renewed()
+            self.freed_on = self.world.today
 
     # --- what must hold ------------------------------------------------------------------------
 
@@ -290,7 +293,7 @@ class Life(RuleBasedStateMachine):
         surplus = max(len(held) - seats, 0)
         assert subscription.overhang == surplus
         began = self.world.invoices[-1][0] if self.world.invoices else self.world.start
-        if surplus and self.world.today > began:
+        if surplus and self.freed_on is not None and self.freed_on > began:
             assert all(role == "admin" for _, role in held)
         # Whoever lost a licence got theirs after everyone but the admins who still has one.
         lost = [m for m in self.held if m not in {member for member, _ in held}]
@@ -361,8 +364,12 @@ class Life(RuleBasedStateMachine):
         self._has_renewed()
 
     def _has_renewed(self) -> None:
-        """A write, or the worker, has run what was due."""
+        """A write, or the worker, has run what was due; a renewal run late also frees what it
+        leaves over, and only the worker what one of its own day left over."""
         self.stale = False
+        if len(self.world.invoices) > self.renewed:
+            self.renewed = len(self.world.invoices)
+            self.freed_on = self.world.today
 
     def _told(self, change: Any) -> tuple[str, str | None, Any, date]:
         item = None

@@ -23,6 +23,7 @@ from tests.support.buying import ATELIER, LUMIERE
 from tests.support.desk import HUGO, open_task
 from tests.support.requests import asked_for
 from tests.support.support import mails_of
+from tests.support.transfers import OPERATOR, Line, imported
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -77,6 +78,21 @@ def test_it_tells_of_the_own_customers_the_oldest_request_first(
         ("fewer_seats", 2, 3), ("more_seats", 3, 2),
     ]  # fmt: skip
     assert {line["account_name"] for line in told["lines"]} == {LUMIERE}
+
+
+@pytest.mark.usefixtures("nothing_waits")
+def test_it_counts_the_bank_entries_that_wait_and_comes_for_them_alone(
+    parts: Parts, books: Session
+) -> None:
+    imported(parts, Line(1_200, text="Acompte"), Line(800, text="Solde"))
+    imported(parts, Line(700), email=OPERATOR, number="213")  # nobody's yet: the operator's
+    run(parts, morning(2))
+    [mail] = digests(books)
+    assert (mail.payload["entries"], mail.payload["requests"], mail.payload["tasks"]) == (2, 0, 0)
+    message = read_message(mail.topic, mail.payload, "https://portal.example")
+    told = render_mail(message, recipient=HUGO, locale="en", vendor=parts.catalogue.vendor,
+                       message_id="<1@x.example>")  # fmt: skip
+    assert "Bank entries: 2" in told.text
 
 
 @pytest.mark.usefixtures("nothing_waits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -47,8 +47,10 @@ from portal.parts import Parts
 from portal.queries.prices import get_price_book
 from portal.queries.quotes import get_account_buying, get_quote
 from portal.services.add_on_changes import ask_add_on_removal, ask_package_change
+from portal.services.desk_tasks import finish_task
 from portal.services.entitlements import acknowledge_entitlement
 from portal.services.plan_changes import ask_plan_change
+from portal.services.provisioning import report_overdue_orders
 from portal.services.quoting import preview_quote
 from portal.services.scheduling import undo_change
 from tests.conftest import NOW
@@ -70,6 +72,7 @@ from tests.support.buying import (
     row_counts,
 )
 from tests.support.changes import wait_for_fewer_seats, waiting
+from tests.support.desk import HUGO, person_named
 from tests.support.purchases import (
     add_on_item,
     asked,
@@ -91,6 +94,11 @@ def at(year: int, month: int, day: int) -> datetime:
 def renew(parts: Parts, now: datetime) -> None:
     clock.fix(now)
     run_renewals(parts, {}, now)
+
+
+def order_status(session: Session, order_id: int) -> str:
+    session.expire_all()
+    return session.get_one(Order, order_id).status
 
 
 def lines_of(session: Session, invoice_id: int) -> list[InvoiceLine]:
@@ -335,9 +343,39 @@ def test_what_is_gone_when_the_payment_comes_is_put_before_the_desk(
         own.get_one(SubscriptionItem, item.id).removed_at = NOW
     collected(parts, order.attempt_id)
     books.expire_all()
-    assert books.get_one(Order, order.order_id).paid_at is not None
+    paid = books.get_one(Order, order.order_id)
+    assert (paid.status, paid.provisioned_at) == ("paid", None)
+    assert paid.paid_at is not None
     task = books.scalars(select(DeskTask).where(DeskTask.kind == "not_granted")).one()
     assert task.details["reason"] == "item_gone"
+    with transaction() as own:
+        later = NOW + timedelta(days=2)
+        assert report_overdue_orders(own, processing_hours=24, now=later) == 0  # told already
+
+
+def test_Q6_an_order_with_a_line_that_was_not_granted_is_done_when_people_have_seen_to_it(
+    books: Session, parts: Parts
+) -> None:
+    old = plan_item(books, ATELIER).subscription_id
+    with transaction() as own:
+        own.get_one(Subscription, old).status = "ended"
+    quote_id = quoted_wishes(
+        parts, Start("crm", "pro", Interval.QUARTER, 2, (AddOnChoice("data-vault", "standard"),))
+    )
+    ready(parts, quote_id)
+    order = placed(parts, quote_id)
+    with transaction() as own:
+        own.get_one(Subscription, old).status = "active"
+    collected(parts, order.attempt_id)
+    tasks = books.scalars(select(DeskTask.id).where(DeskTask.kind == "not_granted")).all()
+    assert len(tasks) == 2
+    for left, task_id in ((True, tasks[0]), (False, tasks[1])):
+        assert order_status(books, order.order_id) == "paid"
+        with transaction() as own:
+            finish_task(own, task_id, catalogue=parts.catalogue,
+                        actor=person_named(own, HUGO), now=NOW)  # fmt: skip
+        assert (order_status(books, order.order_id) == "paid") is left
+    assert order_status(books, order.order_id) == "done"
 
 
 @pytest.mark.parametrize("place", range(5))

@@ -366,58 +366,78 @@ def any_invoice(session: Session) -> Invoice:
     return session.scalars(query.order_by(Invoice.id.desc()).limit(1)).one()
 
 
-def invoiced(number: int) -> None:
+def invoiced(parts: Parts, number: int) -> None:
     with transaction() as session:
-        mark_invoiced(session, number, any_invoice(session).id,
+        mark_invoiced(session, number, any_invoice(session).id, catalogue=parts.catalogue,
                       actor=person_named(session, HUGO), now=clock.now())  # fmt: skip
 
 
 def test_Q3_invoice_money_licences_one_after_the_other(parts: Parts, books: Session) -> None:
     number = asked_for(parts, RequestKind.MORE_SEATS)
-    invoiced(number)
+    invoiced(parts, number)
     with transaction() as session:
-        request_paid_for_invoice(session, any_invoice(session), now=clock.now())
-        request_paid_for_invoice(session, any_invoice(session), now=clock.now())
-        request_activated(session, any_invoice(session), now=clock.now())
-        request_activated(session, any_invoice(session), now=clock.now())
+        request_paid_for_invoice(
+            session, any_invoice(session), catalogue=parts.catalogue, now=clock.now()
+        )
+        request_paid_for_invoice(
+            session, any_invoice(session), catalogue=parts.catalogue, now=clock.now()
+        )
+        request_activated(session, any_invoice(session), catalogue=parts.catalogue, now=clock.now())
+        request_activated(session, any_invoice(session), catalogue=parts.catalogue, now=clock.now())
     assert statuses(books, number) == ["sent", "invoiced", "paid", "done"]
     assert request_of(books, number).closed_at == NOW
     assert [row[2] for row in told(books, "desk_request_step")] == ["sent", "paid", "done"]
-    assert [row[2] for row in told(books, "request_step")] == ["sent", "invoiced"]
+    steps = mails_of(books, "request_step")
+    assert [mail.payload["status"] for mail in steps] == ["sent", "invoiced"]
+    assert steps[1].payload["label"] == steps[0].payload["label"] != ""  # of which product
 
 
 def test_who_asked_in_words_hears_that_it_is_done(parts: Parts, books: Session) -> None:
     number = asked_for(parts, RequestKind.OTHER)
-    invoiced(number)
+    invoiced(parts, number)
     with transaction() as session:
-        request_activated(session, any_invoice(session), now=clock.now())
+        request_activated(session, any_invoice(session), catalogue=parts.catalogue, now=clock.now())
     assert [row[2] for row in told(books, "request_step")] == ["sent", "invoiced", "done"]
 
 
 def test_Q3_granted_early_the_money_is_noted_when_it_comes(parts: Parts, books: Session) -> None:
     number = asked_for(parts, RequestKind.MORE_SEATS)
-    invoiced(number)
+    invoiced(parts, number)
     with transaction() as session:
         invoice = any_invoice(session)
         invoice.status = "open"
-        request_activated(session, invoice, now=clock.now(), actor=person_named(session, HUGO))
+        request_activated(
+            session,
+            invoice,
+            catalogue=parts.catalogue,
+            now=clock.now(),
+            actor=person_named(session, HUGO),
+        )
     assert statuses(books, number) == ["sent", "invoiced", "done"]
     with transaction() as session:
         for _ in range(2):
-            request_paid_for_invoice(session, any_invoice(session), now=clock.now())
+            request_paid_for_invoice(
+                session, any_invoice(session), catalogue=parts.catalogue, now=clock.now()
+            )
     assert statuses(books, number) == ["sent", "invoiced", "done", "paid"]
     assert request_of(books, number).status == "done"
 
 
 def test_Q3_a_lapsed_invoice_leads_back_to_the_desk(parts: Parts, books: Session) -> None:
     number = asked_for(parts, RequestKind.MORE_SEATS)
-    invoiced(number)
+    invoiced(parts, number)
     with transaction() as session:
-        request_lapsed(session, any_invoice(session), now=clock.now())
-        assert request_lapsed(session, any_invoice(session), now=clock.now()) is None
+        request_lapsed(session, any_invoice(session), catalogue=parts.catalogue, now=clock.now())
+        assert (
+            request_lapsed(
+                session, any_invoice(session), catalogue=parts.catalogue, now=clock.now()
+            )
+            is None
+        )
     request = request_of(books, number)
     assert (request.status, request.invoice_id) == ("preparing", None)
     assert told(books, "desk_request_step")[-1][2] == "lapsed"
+    assert told(books, "request_step")[-1] == (CAMILLE, "fr", "lapsed")
     withdrawn(parts, number)
     assert statuses(books, number)[-1] == "withdrawn"
 
@@ -425,6 +445,8 @@ def test_Q3_a_lapsed_invoice_leads_back_to_the_desk(parts: Parts, books: Session
 def test_an_invoice_without_a_request_tells_nobody(parts: Parts, books: Session) -> None:
     before = row_counts(books)
     with transaction() as session:
-        request_paid_for_invoice(session, any_invoice(session), now=clock.now())
-        request_activated(session, any_invoice(session), now=clock.now())
+        request_paid_for_invoice(
+            session, any_invoice(session), catalogue=parts.catalogue, now=clock.now()
+        )
+        request_activated(session, any_invoice(session), catalogue=parts.catalogue, now=clock.now())
     assert row_counts(books) == before

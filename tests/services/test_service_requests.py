@@ -30,7 +30,7 @@ from portal.models import (
 from portal.parts import Parts
 from portal.services.carts import save_cart
 from portal.services.quoting import quote_cart
-from portal.services.service_requests import answer_request, order_package
+from portal.services.service_requests import answer_request, order_package, withdraw_request
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,
@@ -55,6 +55,16 @@ def word(parts: Parts, number: int, said: str, answer: str = "") -> None:
     with transaction() as session:
         answer_request(session, number, said, answer, catalogue=parts.catalogue,
                        actor=staff(session), now=clock.now())  # fmt: skip
+
+
+def taken_back(
+    parts: Parts, number: int, account: str = ATELIER, email: str = LOTTE
+) -> ServiceRequest:
+    with transaction() as session:
+        return withdraw_request(
+            session, account_named(session, account).id, number, catalogue=parts.catalogue,
+            actor=actor_of(session, email), now=clock.now(),
+        )  # fmt: skip
 
 
 def quoted(parts: Parts, package: str) -> int:
@@ -224,6 +234,65 @@ def test_Q7_what_the_vendor_declines_after_all_cannot_be_paid_any_more(
     with pytest.raises(DomainError, match="quote_expired"):
         placed(parts, quote_id)
     assert asked(parts) != number
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_Q7_what_is_asked_for_first_is_not_bought_before_below_the_page_either(
+    parts: Parts, books: Session, confirmed: bool
+) -> None:
+    with pytest.raises(DomainError, match="service_asked_first"):
+        quoted(parts, "done-for-you")
+    number = asked(parts)
+    with pytest.raises(DomainError, match="service_asked_first"):
+        quoted(parts, "done-for-you")
+    word(parts, number, "confirmed" if confirmed else "declined")
+    if confirmed:
+        assert books.get_one(Quote, quoted(parts, "done-for-you")).status == "open"
+    else:
+        with pytest.raises(DomainError, match="service_asked_first"):
+            quoted(parts, "done-for-you")
+
+
+def test_Q7_what_was_asked_for_is_taken_back_once_and_can_be_asked_for_anew(
+    parts: Parts, books: Session
+) -> None:
+    number = asked(parts)
+    for _ in range(2):
+        assert taken_back(parts, number).status == "withdrawn"
+    [request] = requests_of(books)
+    assert (request.status, request.closed_at) == ("withdrawn", NOW)
+    assert open_tasks(books) == []
+    [mail] = mails_of(books, "service_withdrawn")
+    assert (mail.recipient, mail.payload["author_email"], mail.payload["request_number"]) == (
+        "support@kanto.example", LOTTE, number,
+    )  # fmt: skip
+    with pytest.raises(DomainError, match="request_moved_on"):
+        word(parts, number, "confirmed")
+    assert asked(parts) != number
+
+
+def test_Q7_what_is_arranged_bought_or_anothers_is_not_taken_back(
+    parts: Parts, books: Session
+) -> None:
+    number = asked(parts)
+    with pytest.raises(DomainError, match="request_unknown"):
+        taken_back(parts, number, LUMIERE, CAMILLE)
+    word(parts, number, "confirmed")
+    with pytest.raises(DomainError, match="request_moved_on"):
+        taken_back(parts, number)
+    assert [r.status for r in requests_of(books)] == ["confirmed"]
+    assert mails_of(books, "service_withdrawn") == []
+
+
+def test_the_vendor_says_its_word_once_and_withdraws_nothing_of_the_customers(
+    parts: Parts, books: Session
+) -> None:
+    number = asked(parts)
+    with pytest.raises(DomainError, match="request_moved_on"):
+        word(parts, number, "withdrawn")
+    for _ in range(2):
+        word(parts, number, "confirmed", "In May.")
+    assert len(mails_of(books, "service_answered")) == 1
 
 
 def test_an_unknown_request_is_said_to_be_one(parts: Parts) -> None:

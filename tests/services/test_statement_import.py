@@ -10,16 +10,23 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.bank.camt053 import read_statements
-from portal.clock import clock
 from portal.db import reading, transaction
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
 from portal.models import BankEntry, BankStatement, Invoice, Payment
 from portal.parts import Parts
-from portal.queries.bank_statements import get_statement, list_entries, list_statements
+from portal.queries.bank_statements import (
+    Reader,
+    count_waiting,
+    get_entry,
+    get_statement,
+    list_entries,
+    list_statements,
+    list_waiting,
+)
 from portal.queries.transfers_to_match import find_candidate, list_candidates
 from portal.services import statement_import
-from portal.services.statement_import import Imported, import_statements, put_back, set_aside
+from portal.services.statement_import import Imported, put_back, set_aside
 from portal.services.transfer_booking import (
     Transfer,
     book_deposit,
@@ -28,17 +35,11 @@ from portal.services.transfer_booking import (
 )
 from tests.conftest import NOW
 from tests.support.buying import LUMIERE, account_named
+from tests.support.desk import staff_id
 from tests.support.ledger import the_books_agree
-from tests.support.transfers import HUGO, OPERATOR, Line, an_open_invoice, camt, staff
+from tests.support.transfers import HUGO, OPERATOR, Line, an_open_invoice, camt, imported, staff
 
 pytestmark = pytest.mark.usefixtures("app_context")
-
-
-def imported(parts: Parts, *lines: Line, email: str = HUGO, **more: str) -> tuple[Imported, ...]:
-    actor = staff(email)
-    with transaction() as session:
-        return import_statements(session, read_statements(camt(*lines, **more)), file_name="a.xml",
-                                 catalogue=parts.catalogue, actor=actor, now=clock.now())  # fmt: skip
 
 
 def entries(books: Session) -> list[BankEntry]:
@@ -156,25 +157,88 @@ def test_an_entry_is_set_aside_and_back(parts: Parts, books: Session) -> None:
     assert (entry.status, entry.decided_by_id) == ("waiting", None)
 
 
+def reader(email: str = HUGO) -> Reader:
+    person_id = staff(email).person_id
+    assert person_id is not None
+    with reading() as connection:
+        served = None if email == OPERATOR else staff_id(Session(connection), email)
+    return Reader(person_id, served)
+
+
 def test_an_account_executive_sees_what_they_imported_and_an_operator_all(
     parts: Parts, books: Session
 ) -> None:
     (theirs,) = imported(parts, Line(100), email=OPERATOR)
     (own,) = imported(parts, Line(200), number="213")
-    hugo = staff().person_id
+    hugo, greta = reader(), reader(OPERATOR)
     assert theirs.statement_id
     assert own.statement_id
     with reading() as connection:
         assert [row.id for row in list_statements(connection, hugo, before=2**62, limit=9)] == [
             own.statement_id
         ]
-        assert len(list_statements(connection, None, before=2**62, limit=9)) == 2
+        assert len(list_statements(connection, greta, before=2**62, limit=9)) == 2
         assert get_statement(connection, theirs.statement_id, hugo) is None
         assert list_entries(connection, theirs.statement_id, hugo, which="all", after=0,
                             limit=9) == []  # fmt: skip
-        (row,) = list_entries(connection, theirs.statement_id, None, which="waiting", after=0,
+        (row,) = list_entries(connection, theirs.statement_id, greta, which="waiting", after=0,
                               limit=9)  # fmt: skip
         assert row.entry.amount == Money(100, "EUR")
+        waiting = [
+            each.entry.amount.minor for each in list_waiting(connection, hugo, after=0, limit=9)
+        ]
+        assert (waiting, count_waiting(connection, hugo)) == ([200], 1)
+        assert count_waiting(connection, greta) == 2
+
+
+def test_an_entry_is_of_the_customer_whom_reference_number_or_payer_name(
+    parts: Parts, books: Session
+) -> None:
+    one, other = an_open_invoice(parts, 12_345), an_open_invoice(parts, 777)
+    slip = one.payment_reference[:-1] + str((int(one.payment_reference[-1]) + 1) % 10)
+    imported(parts, Line(1, one.payment_reference), Line(2, slip, payer="X"),
+             Line(3, text=other.number, payer="X"), Line(777, payer="Lumière Conseil SAS"),
+             Line(778, payer="Lumière Conseil SAS"), Line(777, payer="X"))  # fmt: skip
+    lumiere = one.account_id
+    assert [entry.account_id for entry in entries(books)] == [lumiere] * 4 + [None] * 2
+    with reading() as connection:
+        assert count_waiting(connection, reader()) == 6
+    with transaction() as session:
+        account_named(session, LUMIERE).account_executive_id = None
+    with reading() as connection:
+        rows = list_waiting(connection, reader(), after=0, limit=9)
+        assert [row.entry.amount.minor for row in rows] == [778, 777]
+        (statement,) = list_statements(connection, reader(), before=2**62, limit=9)
+        assert statement.waiting == 2
+        found = get_statement(connection, statement.id, reader())
+        assert found is not None
+        assert (found.entries, found.waiting, found.elsewhere) == (6, 2, 4)
+        assert get_entry(connection, entries(books)[0].id, reader()) is None
+        assert get_entry(connection, entries(books)[0].id, reader(OPERATOR)) is not None
+
+
+def test_a_booked_entry_is_of_whom_it_was_booked_for_until_that_is_taken_back(
+    parts: Parts, books: Session
+) -> None:
+    account = account_named(books, LUMIERE).id
+    imported(parts, Line(4_711, payer="Nobody"))
+    (entry,) = entries(books)
+    assert entry.account_id is None
+    deposit(parts, account, Transfer(Money(4_711, "EUR"), entry.booked_on, "x", entry.id))
+    (entry,) = entries(books)
+    assert (entry.status, entry.account_id) == ("booked", account)
+    assert entry.payment_id is not None
+    the_books_agree(parts)
+    with transaction() as session:
+        session.get_one(BankEntry, entry.id).account_id = None
+    with pytest.raises(AssertionError, match="bank entry"):
+        the_books_agree(parts)
+    actor = staff()
+    with transaction() as session:
+        take_back_transfer(session, account, entry.payment_id, catalogue=parts.catalogue,
+                           actor=actor, now=NOW)  # fmt: skip
+    (entry,) = entries(books)
+    assert (entry.status, entry.account_id) == ("waiting", None)
 
 
 def test_candidates_are_found_by_reference_slip_number_and_amount(

@@ -15,7 +15,12 @@ from portal.db import transaction
 from portal.domain.errors import DomainError
 from portal.models import AuditEvent, SupportMessage, SupportReply
 from portal.parts import Parts
-from portal.services.support_answers import answer_message, close_message, staff_actor
+from portal.services.support_answers import (
+    answer_message,
+    close_message,
+    reopen_message,
+    staff_actor,
+)
 from portal.services.support_messages import reply_to_message
 from portal.services.writing_limit import MOST_IN_AN_HOUR
 from tests.conftest import NOW
@@ -181,3 +186,33 @@ def test_what_was_said_is_never_changed(parts: Parts, books: Session, app: Flask
     for statement in ("update support_reply set text = ''", "delete from support_reply"):
         with pytest.raises(DatabaseError, match="append-only"), transaction() as session:
             session.execute(text(statement))
+
+
+def test_Q4_an_answer_that_is_sent_twice_is_one(parts: Parts, books: Session) -> None:
+    number = sent(parts)
+    for _ in range(2):
+        answer(parts, number, "For May.")
+    assert len(mails_of(books, "support_answered")) == 1
+    clock.fix(NOW + timedelta(minutes=11))
+    answer(parts, number, "For May.")
+    assert len(mails_of(books, "support_answered")) == 2
+
+
+def test_nobody_answers_or_closes_what_went_on_unseen(parts: Parts, books: Session) -> None:
+    number = sent(parts)
+    reply(parts, number, "And this one?")
+    with transaction() as session:
+        acts = {"catalogue": parts.catalogue, "actor": staff(session), "now": clock.now()}
+        with pytest.raises(DomainError, match="message_went_on"):
+            answer_message(session, number, "For May.", seen=0, **acts)
+        del acts["catalogue"]
+        with pytest.raises(DomainError, match="message_went_on"):
+            close_message(session, number, seen=0, **acts)
+        close_message(session, number, seen=1, **acts)
+        for _ in range(2):
+            reopen_message(session, number, **acts)
+    assert books.get_one(SupportMessage, number, populate_existing=True).status == "new"
+    actions = books.scalars(
+        select(AuditEvent.action).where(AuditEvent.at >= NOW).order_by(AuditEvent.id)
+    ).all()
+    assert list(actions)[-2:] == ["support_closed", "support_reopened"]

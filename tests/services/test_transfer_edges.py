@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
@@ -16,24 +16,35 @@ from portal.domain.money import Money
 from portal.domain.offers import Offered, plan_offer
 from portal.domain.quotes import terms_key
 from portal.domain.requests import RequestKind
+from portal.domain.wishes import Free
 from portal.jobs.dunning import run_dunning
-from portal.models import DunningCase, Invoice, Order, Payment
+from portal.models import (
+    Cart,
+    DeskTask,
+    DunningCase,
+    Invoice,
+    Order,
+    Payment,
+    Quote,
+    SubscriptionItem,
+)
 from portal.parts import Parts
 from portal.queries.prices import get_price_book
 from portal.queries.quotes import get_account_buying
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor
 from portal.services.desk_crediting import credit_key, issue_credit, plan_desk_credit
+from portal.services.desk_tasks import finish_task
 from portal.services.quoting import preview_quote
-from portal.services.staff_quoting import invoice_offer
+from portal.services.staff_quoting import invoice_offer, prepare_quote
 from portal.services.transfer_booking import Transfer, book_transfer, take_back_transfer
 from portal.services.transfer_lapsing import withdraw_order
 from portal.services.transfer_orders import grant_early
 from tests.services.test_request_races import at_once
 from tests.services.test_transfer_orders import RENEWAL_DAY, invoice_of, order_of, seats
-from tests.support.buying import LUMIERE, account_named
+from tests.support.buying import LUMIERE, account_named, plan_item
 from tests.support.ledger import the_books_agree
-from tests.support.offers import accepted, executive, more_seats, offered, pay_transfer
+from tests.support.offers import accepted, draft, executive, more_seats, offered, pay_transfer
 from tests.support.requests import asked_for, request_of, statuses
 from tests.support.transfers import HUGO, OPERATOR, an_open_invoice, staff
 
@@ -215,3 +226,72 @@ def test_I2_a_second_click_issues_no_second_credit_note(parts: Parts, books: Ses
     books.expire_all()
     assert books.get_one(Invoice, invoice.id).credited_minor == 2_000
     the_books_agree(parts)
+
+
+def test_Q1_a_request_has_one_open_quote_whatever_is_offered(parts: Parts, books: Session) -> None:
+    """Lines of free words hold no product: the request itself is what both quotes are about."""
+    number = asked_for(parts, RequestKind.OTHER)
+
+    def quoted(text: str, replaces: tuple[int, ...] = ()) -> int:
+        draft([Offered(Free(text, 10_000))])
+        with transaction() as session:
+            return int(
+                prepare_quote(
+                    session, account_named(session, LUMIERE).id, valid_until=date(2026, 11, 20),
+                    message="", replaces=replaces, request_id=number, catalogue=parts.catalogue,
+                    actor=executive(session), now=clock.now(),
+                ).id
+            )  # fmt: skip
+
+    first = quoted("Workshop")
+    with pytest.raises(DomainError, match="quote_would_replace") as refused:
+        quoted("Workshop, shorter")
+    assert list(refused.value.data["quotes"]) == [first]
+    with transaction() as session:  # the draft of the one that was refused is still there
+        for cart in session.scalars(select(Cart).where(Cart.status == "open")):
+            cart.status = "emptied"
+    second = quoted("Workshop, shorter", (first,))
+    books.expire_all()
+    old = books.get_one(Quote, first)
+    assert (old.status, old.superseded_by_id) == ("superseded", second)
+    with pytest.raises(DomainError, match="quote_superseded"):
+        accepted(parts, first)
+    order_id = accepted(parts, second)
+    assert statuses(books, number) == ["sent", "preparing", "invoiced"]
+    assert request_of(books, number).invoice_id == invoice_of(books, order_id).id
+    pay_transfer(parts, order_id)
+    assert statuses(books, number)[-2:] == ["paid", "done"]
+
+
+def test_Q1_two_requests_in_words_are_quoted_side_by_side(parts: Parts, books: Session) -> None:
+    quotes = []
+    for text in ("Workshop", "Travel"):
+        number = asked_for(parts, RequestKind.OTHER, details=text)
+        draft([Offered(Free(text, 10_000))])
+        with transaction() as session:
+            quote = prepare_quote(
+                session, account_named(session, LUMIERE).id, valid_until=date(2026, 11, 20),
+                message="", replaces=(), request_id=number, catalogue=parts.catalogue,
+                actor=executive(session), now=clock.now(),
+            )  # fmt: skip
+            quotes.append(int(quote.id))
+    assert [books.get_one(Quote, each).status for each in quotes] == ["open", "open"]
+
+
+def test_Q6_a_line_of_a_transfer_that_was_not_granted_keeps_its_request_open(
+    parts: Parts, books: Session
+) -> None:
+    number = asked_for(parts, RequestKind.MORE_SEATS, 3)
+    order_id = invoiced(parts, number, version=1, actor=staff())
+    with transaction() as session:
+        item_id = plan_item(session, LUMIERE).id
+        session.get_one(SubscriptionItem, item_id).removed_at = clock.now()
+    assert pay_transfer(parts, order_id)
+    assert order_of(books, order_id).status == "paid"
+    assert statuses(books, number)[-1] == "paid"
+    with transaction() as session:
+        task = session.scalars(select(DeskTask).where(DeskTask.kind == "not_granted")).one()
+        finish_task(session, task.id, catalogue=parts.catalogue, actor=executive(session),
+                    now=clock.now())  # fmt: skip
+    assert order_of(books, order_id).status == "done"
+    assert statuses(books, number)[-1] == "done"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +14,7 @@ from portal.domain.errors import DomainError
 from portal.domain.offers import Discount, Offered
 from portal.domain.periods import Interval
 from portal.domain.quotes import terms_key
-from portal.domain.wishes import Free, Start
+from portal.domain.wishes import Credits, Free, Start
 from portal.jobs.renewals import run_renewals
 from portal.models import (
     AccountBalance,
@@ -249,6 +249,19 @@ def test_a_line_of_free_words_and_discounts_are_billed_as_shown(
     )  # fmt: skip
     assert pay_transfer(parts, order_id)
     assert order_of(books, order_id).status == "done"
+
+
+def test_W2_discounts_of_one_day_give_no_more_than_one_person_may(
+    books: Session, parts: Parts
+) -> None:
+    """The medium pack holds 2000 credits: two quotes at 30 per cent off would give 1200."""
+    cheaper = Offered(Credits("medium"), Discount(basis_points=3_000))
+    pay_transfer(parts, accepted(parts, offered(parts, [cheaper])))
+    with pytest.raises(DomainError, match="discount_gives_credits") as refused:
+        offered(parts, [cheaper])
+    assert refused.value.data["credits"] == 1_200
+    clock.fix(clock.now() + timedelta(days=2))
+    offered(parts, [cheaper])
 
 
 def test_what_costs_nothing_is_granted_at_once(books: Session, parts: Parts) -> None:

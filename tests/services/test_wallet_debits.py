@@ -171,6 +171,27 @@ def test_a_low_balance_is_told_once_until_credits_arrive(parts: Parts, books: Se
     assert len(mails_of(books, "low_balance")) == 2 * len(told)
 
 
+def test_W3_a_refused_use_is_told_once_until_credits_arrive(parts: Parts, books: Session) -> None:
+    account_id = fill(150)
+    for key in ("a", "b"):
+        assert not debit(parts, account_id, 200, key=key).is_accepted
+    told = mails_of(books, "low_balance")
+    assert {address for address, _, _ in told} >= {LOTTE, PIETER}
+    assert len({address.casefold() for address, _, _ in told}) == len(told)
+    assert {(p["balance"], p["why"], p["refused"]) for _, _, p in told} == {(150, "refused", 200)}
+    with transaction() as session:
+        credit(session, account_id, 10, reason="manual", now=clock.now())
+    debit(parts, account_id, 200, key="c")
+    assert len(mails_of(books, "low_balance")) == 2 * len(told)
+
+
+def test_W3_a_refused_use_is_not_told_where_the_top_up_helps(parts: Parts, books: Session) -> None:
+    account_id = fill(150)
+    switch_on(parts, threshold=100)
+    debit(parts, account_id, 200, key="a")
+    assert mails_of(books, "low_balance") == []
+
+
 def test_a_low_balance_is_not_told_where_the_top_up_fills_it(parts: Parts, books: Session) -> None:
     account_id = fill(120)
     switch_on(parts, threshold=100)

@@ -14,6 +14,8 @@ from portal.models import (
     DeskTask,
     Invoice,
     Person,
+    ServiceRequest,
+    SupportMessage,
 )
 from portal.models.account_words import words_of_row
 from tests.support.bulk import Customer, Customers
@@ -41,7 +43,7 @@ class DeskCustomers(Customers):
             self.rows[AccountWord].append({"account_id": account["id"], "word": word})
 
     def put_on_desk(self, customers: Iterable[Customer], executive_id: int) -> None:
-        """What waits at the desk for each: a request, a task, an overdue transfer, a note.
+        """What waits at the desk for each: a request, a message, a package, a task, a transfer, a note.
 
         Their accounts, which are not written yet, get their words, and every other one the account
         executive.
@@ -63,6 +65,15 @@ class DeskCustomers(Customers):
                 decline_reason="",
                 status="sent", sent_at=at, sent_on=at.date(), sent_by_id=customer.person_id,
                 version=1, closed_at=None,
+            )  # fmt: skip
+            self._row(
+                SupportMessage, account_id=account_id, author_id=customer.person_id, about="Help",
+                text="Help!", status="new", sent_at=at, changed_at=at,
+            )  # fmt: skip
+            self._row(
+                ServiceRequest, account_id=account_id, package_key="done-for-you", status="asked",
+                wishes="", answer="", asked_by_id=customer.person_id, order_line_id=None,
+                asked_at=at, changed_at=at, closed_at=None,
             )  # fmt: skip
             self._row(
                 DeskTask, account_id=account_id, kind="overhang", details={"licences": 1},

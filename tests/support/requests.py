@@ -7,11 +7,13 @@ from sqlalchemy.orm import Session
 
 from portal.clock import clock
 from portal.db import transaction
+from portal.domain.late_reductions import confirmation_key, plan_late_credits
 from portal.domain.requests import RequestKind, Wanted
 from portal.domain.seat_removal import plan_seat_removal
 from portal.models import ChangeRequest, RequestStep
 from portal.parts import Parts
 from portal.queries.holders import count_active_admins, list_subscription_held
+from portal.queries.requests import get_request_to_handle
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.request_handling import (
     confirm_request,
@@ -24,7 +26,8 @@ from tests.support.buying import CAMILLE, LUMIERE, account_named, actor_of, plan
 from tests.support.desk import HUGO, person_named
 
 __all__ = [
-    "act", "asked_for", "confirmed", "request_of", "say", "statuses", "steps_of", "withdrawn",
+    "act", "asked_for", "confirmed", "request_of", "say", "shown_key", "statuses",
+    "steps_of", "withdrawn",
 ]  # fmt: skip
 
 _ACTS = {"take": take_request, "finish": finish_request}
@@ -85,22 +88,28 @@ def confirmed(
         confirm_request(
             session, request.account_id, number,
             version=version if version is not None else request.version,
-            shown=shown if shown is not None else _key(session, parts, request),
+            shown=shown if shown is not None else shown_key(session, parts, request),
             catalogue=parts.catalogue, actor=person_named(session, by), now=clock.now(),
         )  # fmt: skip
 
 
-def _key(session: Session, parts: Parts, request: ChangeRequest) -> str:
+def shown_key(session: Session, parts: Parts, request: ChangeRequest) -> str:
+    """What the desk's page of a reduction shows, in a word."""
     connection = session.connection()
     states = list_subscription_states(connection, request.account_id)
     state = next(s for s in states if s.item(request.item_id) is not None)
     held = list_subscription_held(connection, request.account_id, state.subscription_id)
     assert request.item_id is not None
-    return plan_seat_removal(
+    notice = parts.catalogue.policy.change_notice_days
+    key = plan_seat_removal(
         state, request.item_id, request.quantity or 0, held=[one.held for one in held],
         active_admins=count_active_admins(connection, request.account_id),
-        asked_on=request.sent_on, notice_days=parts.catalogue.policy.change_notice_days,
+        asked_on=request.sent_on, notice_days=notice,
     ).key  # fmt: skip
+    found = get_request_to_handle(connection, request.account_id, request.id)
+    assert found is not None
+    late = plan_late_credits(request.sent_on, request.quantity or 0, found.invoiced, notice)
+    return confirmation_key(key, late)
 
 
 def withdrawn(

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 
 from sqlalchemy import select
 
+from portal.bank.camt053 import read_statements
 from portal.clock import clock
 from portal.db import transaction
 from portal.domain.money import Money
@@ -18,9 +19,10 @@ from portal.queries.quotes import get_account_buying
 from portal.services.audit import Actor
 from portal.services.invoicing import DraftLine, issue_invoice
 from portal.services.snapshots import buyer_snapshot
+from portal.services.statement_import import Imported, import_statements
 from tests.support.buying import LUMIERE, account_named
 
-__all__ = ["HUGO", "OPERATOR", "Line", "an_open_invoice", "camt", "eur", "staff"]
+__all__ = ["HUGO", "OPERATOR", "Line", "an_open_invoice", "camt", "eur", "imported", "staff"]
 
 HUGO = "hugo.peeters@kanto.example"  # serves the bank-transfer customer
 OPERATOR = "greta.wouters@kanto.example"
@@ -69,6 +71,7 @@ class Line:
     bank_ref: str = ""
     reversal: bool = False
     status: str = "BOOK"
+    valued: date | None = None
 
 
 def camt(*lines: Line, iban: str = VENDOR_IBAN, number: str = "212", version: str = "08") -> bytes:
@@ -81,6 +84,14 @@ def camt(*lines: Line, iban: str = VENDOR_IBAN, number: str = "212", version: st
 <Stmt><Id>S-{number}</Id><LglSeqNb>{number}</LglSeqNb>
 <Acct><Id><IBAN>{iban}</IBAN></Id><Ccy>EUR</Ccy></Acct>{entries}</Stmt>
 </BkToCstmrStmt></Document>""".encode()
+
+
+def imported(parts: Parts, *lines: Line, email: str = HUGO, **more: str) -> tuple[Imported, ...]:
+    """A statement of `lines`, brought by one of the vendor's people."""
+    actor = staff(email)
+    with transaction() as session:
+        return import_statements(session, read_statements(camt(*lines, **more)), file_name="a.xml",
+                                 catalogue=parts.catalogue, actor=actor, now=clock.now())  # fmt: skip
 
 
 def _entry(line: Line, nested: bool) -> str:
@@ -97,7 +108,8 @@ def _entry(line: Line, nested: bool) -> str:
     status = f"<Cd>{line.status}</Cd>" if nested else line.status
     ref = f"<AcctSvcrRef>{line.bank_ref}</AcctSvcrRef>" if line.bank_ref else ""
     reversal = "<RvslInd>true</RvslInd>" if line.reversal else ""
+    valued = f"<ValDt><Dt>{line.valued.isoformat()}</Dt></ValDt>" if line.valued else ""
     return f"""<Ntry>{amount}<CdtDbtInd>{side}</CdtDbtInd>{reversal}<Sts>{status}</Sts>
-<BookgDt><Dt>{line.on.isoformat()}</Dt></BookgDt>{ref}<NtryDtls><TxDtls>
+<BookgDt><Dt>{line.on.isoformat()}</Dt></BookgDt>{valued}{ref}<NtryDtls><TxDtls>
 <RltdPties><{other}>{party}</{other}><{other}Acct><Id><IBAN>{line.iban}</IBAN></Id></{other}Acct></RltdPties>
 <RmtInf>{words}{structured}</RmtInf></TxDtls></NtryDtls></Ntry>"""

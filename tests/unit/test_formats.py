@@ -10,6 +10,7 @@ import pytest
 from portal.domain.money import Money
 from portal.formats import (
     as_written,
+    filled,
     format_day_range,
     format_month,
     format_month_letter,
@@ -63,6 +64,29 @@ def test_a_sentence_is_written_as_people_write_its_dates_and_names(
 ) -> None:
     assert as_written(text, locale) == written
     assert language(locale).gettext("%(text)s", text=text) == written
+
+
+@pytest.mark.parametrize(
+    ("locale", "sentence", "value", "written"),
+    [
+        ("fr", "le compte de %(name)s", "Atelier Noordzee", "le compte d’Atelier Noordzee"),
+        ("fr", "Tant que %(name)s refuse", "Émile", "Tant qu’Émile refuse"),
+        ("fr", "lorsque %(name)s signe", "<b>Anouk</b>", "lorsqu’<b>Anouk</b> signe"),
+        ("fr", "De %(name)s", "Insights", "D’Insights"),
+        ("fr", "facture de %(name)s", "Kanto", "facture de Kanto"),
+        ("fr", "remise de %(name)s", "11 €", "remise de 11 €"),
+        ("fr", "chaque %(name)s", "option", "chaque option"),
+        ("fr", "message\u00a0: %(name)s", "De offerte", "message\u00a0: De offerte"),
+        ("fr", "%(name)s", "Wat kost de upgrade?", "Wat kost de upgrade?"),
+        ("nl", "de %(name)s", "uitbreiding", "de uitbreiding"),
+    ],
+)
+def test_french_elides_before_a_name_and_nowhere_in_what_people_typed(
+    locale: str, sentence: str, value: str, written: str
+) -> None:
+    assert filled(sentence, {"name": value}, locale) == written
+    assert language(locale).gettext(sentence, name=value) == written
+    assert language(locale).ngettext(sentence, sentence, 2, name=value) == written
 
 
 @pytest.mark.parametrize(

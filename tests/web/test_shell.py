@@ -77,7 +77,7 @@ def test_assets_are_immutable_and_zipped(client: PortalClient) -> None:
     client.get("/sign-in")
     assert client.page
     source = client.page.source
-    for name in ("portal.css", "portal.js", "htmx.js"):
+    for name in ("portal.css", "portal.js"):
         address = re.search(rf"/assets/[0-9a-f]+/{re.escape(name)}", source)
         assert address, name
         plain = client.get(address[0])
@@ -87,6 +87,18 @@ def test_assets_are_immutable_and_zipped(client: PortalClient) -> None:
         assert gzip.decompress(zipped.data) == plain.data
         assert not plain.headers.getlist("Set-Cookie")
     assert client.get("/favicon.ico").mimetype == "image/svg+xml"
+
+
+def test_a_search_engine_may_lead_to_the_sign_in_page_alone(client: PortalClient) -> None:
+    """Addresses with a token are secrets; what is behind the sign-in, nobody else is shown."""
+    for path, status, found in (("/sign-in", 200, True), ("/languages", 200, False),
+                                ("/sign-in/no-such-link", 410, False),
+                                ("/consents/no-such-link", 410, False)):  # fmt: skip
+        client.get(path, status)
+        assert client.page is not None
+        assert bool(client.page.all("meta", name="robots", content="noindex")) is not found, path
+        described = client.page.all("meta", name="description")[0].get("content") or ""
+        assert "Kanto" in described, path
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from portal.models import (
     Person,
     RequestMessage,
     ScheduledChange,
+    ServiceRequest,
     SignInSession,
     StaffMember,
     Subscription,
@@ -72,6 +73,8 @@ DESK_QUERIES = {
                        "?after=A~1", "?q=atelier&after=atelier~1"),
     "/desk/tasks": ("?state=done", "?kind=overhang", "?after=2026-01-01T00:00:00%2B00:00~1"),
     "/desk/overdue": ("?after=2026-01-01~1",),
+    "/desk/support": ("?state=answered", "?state=closed", "?after=2026-01-01T00:00:00%2B00:00~1"),
+    "/desk/support/packages": ("?state=closed",),
 }  # fmt: skip
 _READS = re.compile(r"\s*(SELECT|WITH|PRAGMA)\b", re.IGNORECASE)
 _AROUND = re.compile(r"\s*(BEGIN|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA)\b", re.IGNORECASE)
@@ -162,6 +165,7 @@ def values_of(app: Flask, customer: Customer, setup_id: int) -> dict[str, Any]:
             "member_id": customer.member_ids[0],
             "message_id": _message(session, customer),
             "request_id": _request(session, customer),
+            "service_id": _package(session, customer),
             "subscription_id": customer.subscription_ids[0],
             "quote_id": customer.open_quote_id,
             "setup_id": setup_id,
@@ -196,6 +200,18 @@ def _message(session: Session, customer: Customer) -> int:
                      from_staff=True, text="Here it comes.")
     )  # fmt: skip
     return int(message.id)
+
+
+def _package(session: Session, customer: Customer) -> int:
+    """Asked for, and delivered."""
+    request = ServiceRequest(
+        account_id=customer.account_id, package_key="done-for-you", status="done",
+        asked_by_id=customer.person_id, asked_at=clock.now(), changed_at=clock.now(),
+        closed_at=clock.now(),
+    )  # fmt: skip
+    session.add(request)
+    session.flush()
+    return int(request.id)
 
 
 def _request(session: Session, customer: Customer) -> int:
@@ -367,6 +383,8 @@ def test_the_desk_does_not_grow_with_one_customer(app: Flask, parts: Parts) -> N
         customers.write()
         for _ in range(MANY // 100):
             _request(session, large)
+            _message(session, large)
+            _package(session, large)
     few, lots = values_of(app, small, setups[0]), values_of(app, large, setups[1])
     wrong: list[str] = []
     for route in routes(app, "GET"):

@@ -460,6 +460,8 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=40), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=True),
         sa.CheckConstraint("status IN ('open', 'ordered', 'emptied')", name=op.f("ck_cart_status")),
         sa.ForeignKeyConstraint(
             ["account_id"],
@@ -811,12 +813,10 @@ def upgrade() -> None:
         "ix_support_message_account_id_id", "support_message", ["account_id", "id"], unique=False
     )
     op.create_index(
-        "ix_support_message_new",
+        "ix_support_message_status_changed_at_id",
         "support_message",
-        ["changed_at"],
+        ["status", "changed_at", "id"],
         unique=False,
-        sqlite_where=sa.text("status = 'new'"),
-        postgresql_where=sa.text("status = 'new'"),
     )
     op.create_table(
         "wallet",
@@ -1988,7 +1988,7 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('asked', 'confirmed', 'ordered', 'done', 'declined')",
+            "status IN ('asked', 'confirmed', 'ordered', 'done', 'declined', 'withdrawn')",
             name=op.f("ck_service_request_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -2014,6 +2014,22 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_service_request_account_id_id", "service_request", ["account_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_service_request_closed",
+        "service_request",
+        ["closed_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_service_request_waiting",
+        "service_request",
+        ["changed_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_index(
         "uq_service_request_open",
@@ -2274,6 +2290,7 @@ def upgrade() -> None:
         ),
         sa.Column("key", sa.String(length=60), nullable=False),
         sa.Column("booked_on", sa.Date(), nullable=False),
+        sa.Column("valued_on", sa.Date(), nullable=True),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("payer_name", sa.String(length=140), nullable=False),
@@ -2282,6 +2299,9 @@ def upgrade() -> None:
         sa.Column("payer_text", sa.Text(), nullable=False),
         sa.Column("is_reversal", sa.Boolean(), nullable=False),
         sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column(
             "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
@@ -2295,6 +2315,12 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "status IN ('waiting', 'booked', 'set_aside', 'outgoing')",
             name=op.f("ck_bank_entry_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_bank_entry_account_id_account"),
+            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["decided_by_id"],
@@ -2325,6 +2351,14 @@ def upgrade() -> None:
         "ix_bank_entry_waiting",
         "bank_entry",
         ["statement_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
+    op.create_index(
+        "ix_bank_entry_waiting_account_id",
+        "bank_entry",
+        ["account_id", "id"],
         unique=False,
         sqlite_where=sa.text("status = 'waiting'"),
         postgresql_where=sa.text("status = 'waiting'"),

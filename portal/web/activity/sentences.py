@@ -115,6 +115,7 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "deposit_booked": ("money", _l("%(actor)s booked a transfer on the account balance.")),
     "balance_paid_back": ("money", _l("%(actor)s paid back money of the account balance.")),
     "credits_given": ("money", _l("%(actor)s gave credits to the wallet.")),
+    "credits_taken_back": ("money", _l("%(actor)s took credits of invoice %(subject)s back.")),
     "credits_asked": ("money", _l("%(actor)s asked for credits for the wallet; somebody else has to approve them.")),
     "credits_refused": ("money", _l("%(actor)s declined credits for the wallet.")),
     "credits_withdrawn": ("money", _l("%(actor)s took back what was asked for the wallet.")),
@@ -150,11 +151,13 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "support_replied": ("support", _l("%(actor)s went on with a message: %(subject)s")),
     "support_answered": ("support", _l("%(actor)s answered a message: %(subject)s")),
     "support_closed": ("support", _l("%(actor)s closed a message: %(subject)s")),
+    "support_reopened": ("support", _l("%(actor)s opened a message again: %(subject)s")),
     "service_asked": ("support", _l("%(actor)s asked for %(subject)s.")),
     "service_ordered": ("support", _l("%(actor)s bought %(subject)s.")),
     "service_confirmed": ("support", _l("%(actor)s confirmed that we can deliver %(subject)s.")),
     "service_declined": ("support", _l("%(actor)s wrote that we cannot deliver %(subject)s.")),
     "service_done": ("support", _l("%(actor)s noted that %(subject)s is delivered.")),
+    "service_withdrawn": ("support", _l("%(actor)s took back the request for %(subject)s.")),
     "member_activated": ("people", _l("%(subject)s accepted the invitation.")),
     "account_entered": ("people", _l("%(actor)s switched to this account.")),
     "staff_created": ("people", _l("%(subject)s was added to the vendor’s staff.")),
@@ -262,12 +265,13 @@ def tell(
         words = SENTENCES[event.action][1]
     else:
         words = _l("%(actor)s did something that this page has no words for yet.")
-    sentence = str(words) % {
+    said = {
         "actor": by,
         "subject": _subject(event, catalogue, locale),
         "item": item,
         "member": names.get(known.get("member_id") or 0, event.subject or _("a person")),
     }
+    sentence = formats.filled(str(words), said, locale)
     return Entry(
         event.at,
         sentence[:1].upper() + sentence[1:],

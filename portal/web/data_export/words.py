@@ -20,6 +20,7 @@ CONTENTS: dict[str, Any] = {
     "invoice_lines": _l("Lines of the invoices"),
     "credit_notes": _l("Credit notes with their lines"),
     "payments": _l("Payments"),
+    "bank_entries": _l("What the bank said of your transfers"),
     "balance_entries": _l("What the vendor owed or owes you outside of invoices"),
     "wallet_entries": _l("Credits bought and used"),
     "top_ups": _l("Automatic purchases of credits, failed ones too"),

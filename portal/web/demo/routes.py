@@ -112,7 +112,7 @@ def mail(mail_id: int) -> ResponseReturnValue:
 @public
 def mail_html(mail_id: int) -> ResponseReturnValue:
     """The HTML part as it was sent, under a policy of its own."""
-    return MailPart(_mail(mail_id).html_body, mimetype="text/html")
+    return MailPart(_mail(mail_id).html_body)
 
 
 @blueprint.get("/mailbox/<int:mail_id>/attachments/<int:place>")

@@ -7,10 +7,11 @@ from flask.typing import ResponseReturnValue
 
 from portal.domain.permissions import StaffPermission
 from portal.queries.desk_queue import count_queue, list_overdue, list_waiting_requests
+from portal.queries.desk_support import list_desk_messages
 from portal.queries.desk_tasks import list_open_tasks
 from portal.web.access import requires
 from portal.web.desk.paging import LIST_PAGE, after_date, cut
-from portal.web.desk.serving import served_by
+from portal.web.desk.serving import reader, served_by
 from portal.web.desk.tasks.sentences import task_views
 from portal.web.pages import respond
 from portal.web.signed_in import parts, read_connection
@@ -25,13 +26,17 @@ _OLDEST = 10
 @blueprint.get("")
 @requires(StaffPermission.SERVE)
 def index() -> ResponseReturnValue:
-    """What waits, the oldest first: requests, transfers that did not come, tasks."""
+    """What waits: requests, messages, transfers that did not come, bank entries, tasks."""
     connection, mine = read_connection(), served_by()
-    today = parts().clock.today(parts().catalogue.vendor.time_zone)
+    catalogue = parts().catalogue
+    today, notice = (
+        parts().clock.today(catalogue.vendor.time_zone), catalogue.policy.change_notice_days,
+    )  # fmt: skip
     return respond(
         "desk/index.html",
-        counts=count_queue(connection, mine, today),
-        requests=list_waiting_requests(connection, mine, limit=_OLDEST),
+        counts=count_queue(connection, reader(), today),
+        requests=list_waiting_requests(connection, mine, today, notice, limit=_OLDEST),
+        messages=list_desk_messages(connection, mine, status="new", behind=None, limit=_OLDEST),
         overdue=list_overdue(connection, mine, today, behind=None, limit=_OLDEST),
         tasks=task_views(list_open_tasks(connection, mine, kind="", behind=None, limit=_OLDEST)),
         now=parts().clock.now(),

@@ -9,12 +9,13 @@ from __future__ import annotations
 from flask import abort
 
 from portal.domain.permissions import StaffPermission, is_staff_allowed, serves_everyone
+from portal.queries.bank_statements import Reader
 from portal.queries.desk_accounts import DeskAccount, get_desk_account
 from portal.services.audit import Actor
 from portal.web.locale import bind, speech
 from portal.web.signed_in import read_connection, signed_in
 
-__all__ = ["acting_staff", "desk_account", "may", "served_by", "staff_id"]
+__all__ = ["acting_staff", "desk_account", "may", "reader", "served_by", "staff_id"]
 
 
 def staff_id() -> int:
@@ -26,6 +27,13 @@ def served_by() -> int | None:
     """The StaffMember whose customers a list is narrowed to; None for who serves everyone."""
     key, role = _staff()
     return None if serves_everyone(role) else key
+
+
+def reader() -> Reader:
+    """The person at the desk, whom bank entries are narrowed to."""
+    who = signed_in()
+    assert who is not None, "a route of the desk asks for a person"
+    return Reader(who.person_id, served_by())
 
 
 def may(permission: StaffPermission) -> bool:

@@ -187,6 +187,7 @@ def add(subscription_id: int) -> ResponseReturnValue:
         form=form,
         fields=fields,
         increases=_labelled(increases, fields),
+        period=row.state.period,
         totals=_totals(increases, buying),
         today=today,
         replaced=replaced,

@@ -36,6 +36,9 @@ _SENTENCES: dict[str, Any] = {
     "order_lapsed": _l(
         "The money had not arrived by the renewal, so the order lapsed and its invoice was credited. Nothing is to be paid."
     ),
+    "not_granted": _l(
+        "A part of this order could not be given: what it was for is not there any more."
+    ),
     "order_withdrawn": _l(
         "The order was withdrawn and its invoice was credited. Nothing is to be paid."
     ),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from flask import Blueprint, abort, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.domain.order_lines import SUBSCRIPTION_KINDS
 from portal.domain.orders import UNRESOLVED
+from portal.domain.periods import local_date
 from portal.domain.permissions import Permission
 from portal.queries.orders import OrderLineRow, OrderRow, get_order
 from portal.web.access import requires, stays_open
@@ -36,6 +39,7 @@ def show(order_id: int) -> ResponseReturnValue:
         unresolved=order.status in UNRESOLVED,
         decline=decline_sentence(order.failure) if order.failure else None,
         processing_hours=catalogue.policy.order_processing_hours,
+        paid_from=_paid_from(order, lines),
     )
 
 
@@ -68,6 +72,15 @@ def abandon(order_id: int) -> ResponseReturnValue:
     if order.attempt_id is not None and order.status in UNRESOLVED:
         give_up(order.attempt_id)
     return see_other(url_for("orders.show", order_id=order_id))
+
+
+def _paid_from(order: OrderRow, lines: tuple[OrderLineRow, ...]) -> date | None:
+    """The first paid day of a trial that was bought ahead: its free days stay free (C5)."""
+    ahead = any((line.details or {}).get("after_trial") for line in lines)
+    if not ahead or order.paid_at is None or order.invoiced_from is None:
+        return None
+    paid_on = local_date(order.paid_at, account().time_zone)
+    return order.invoiced_from if order.invoiced_from > paid_on else None
 
 
 def _refresh(order: OrderRow) -> bool:

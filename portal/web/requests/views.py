@@ -12,10 +12,11 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.changes import ChangeTime, change_time
 from portal.domain.errors import DomainError
 from portal.domain.labels import item_label, label_of
+from portal.domain.late_reductions import AtStake, renewal_at_stake
 from portal.domain.money import Money
 from portal.domain.periods import Interval
 from portal.domain.pricing import document_totals
-from portal.domain.requests import RequestKind, most_seats
+from portal.domain.requests import RequestKind, RequestStatus, most_seats
 from portal.domain.seat_removal import SeatRemoval
 from portal.domain.seats import SeatIncrease, plan_seat_increase
 from portal.domain.subscriptions import ItemState, SubscriptionState
@@ -68,11 +69,15 @@ class LessThen:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request in a list or on its page: the row, what it is about, the plan or period in words."""
+    """A request in a list or on its page: the row, what it is about, the plan or period in words.
+
+    `at_stake` is the renewal that its day of sending left it, as long as nobody has confirmed it.
+    """
 
     row: ChangeRequestRow
     label: str
     target: str
+    at_stake: AtStake | None
 
 
 def asked_items(
@@ -168,7 +173,11 @@ def request_view(row: ChangeRequestRow, catalogue: Catalogue, locale: str) -> Re
             target = label_of(catalogue, keys.product_key, row.target, None, None, locale)
         elif row.kind == RequestKind.PERIOD:
             target = interval_words(row.target)
-    return RequestView(row, label, target)
+    stake = renewal_at_stake(
+        RequestKind(row.kind), RequestStatus(row.status), row.sent_on, row.period,
+        catalogue.policy.change_notice_days,
+    )  # fmt: skip
+    return RequestView(row, label, target, stake)
 
 
 def request_views(

@@ -15,7 +15,7 @@ from portal.domain.quotes import subject_of_service
 from portal.domain.service_packages import WayTo
 from portal.domain.wishes import Service, Wish
 from portal.queries.support import list_service_requests
-from portal.services.service_requests import ask_for_package
+from portal.services.service_requests import ask_for_package, withdraw_request
 from portal.web.access import requires
 from portal.web.acting import acting_person
 from portal.web.buying import BuyForm, Market, Page, buy_now, read_market
@@ -77,6 +77,27 @@ def _ask(market: Market, view: PackageView) -> ResponseReturnValue:
     return _page(market, view, form, 422)
 
 
+@requires(Permission.BUY)
+def withdraw(service_key: str) -> ResponseReturnValue:
+    """What was asked for is not wanted after all; nothing more than that was agreed yet."""
+    _market, view = _market_and_view(service_key)
+    asked = request.form.get("request", 0, type=int)
+    if view.request is None or view.request.id != asked:
+        abort(404)
+    try:
+        stop_reading()
+        with transaction() as session:
+            withdraw_request(
+                session, account().id, asked, catalogue=parts().catalogue, actor=acting_person(),
+                now=parts().clock.now(),
+            )  # fmt: skip
+    except DomainError as error:
+        flash(error_sentence(error), "warn")
+    else:
+        flash(_("The request is withdrawn. You can ask for it again."), "good")
+    return see_other(url_for("support.package", service_key=view.key))
+
+
 def _page(
     market: Market, view: PackageView, form: WishesForm | None, status: int
 ) -> ResponseReturnValue:
@@ -107,5 +128,7 @@ def _market_and_view(service_key: str) -> tuple[Market, PackageView]:
 
 
 def add_to(blueprint: Blueprint) -> None:
-    """Register the route of this module."""
+    """Register the routes of this module."""
     blueprint.add_url_rule("/packages/<service_key>", "package", package, methods=["GET", "POST"])
+    blueprint.add_url_rule("/packages/<service_key>/withdraw", "withdraw_package", withdraw,
+                           methods=["POST"])  # fmt: skip

@@ -8,11 +8,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import RadioField, StringField
 
-from portal.domain.amounts import parse_amount
 from portal.domain.errors import DomainError, Problem, Rejected
 from portal.domain.quantities import parse_quantity
 from portal.domain.wallet import MOST_CREDITS, TopUpSettings
 from portal.formats import format_money
+from portal.web.amounts import typed_amount, understood_amount
 from portal.web.buying import BuyForm
 from portal.web.forms import PortalForm
 from portal.web.locale import speech
@@ -62,7 +62,8 @@ class TopUpForm(PortalForm):
         except DomainError as error:
             problems.append(Problem("threshold", error.code, error.data))
         try:
-            cap = parse_amount(self.cap.data or "", currency)
+            cap = understood_amount(self.cap.data or "", currency)
+            self.cap.data = typed_amount(cap)
         except DomainError as error:
             problems.append(Problem("cap", error.code, error.data))
         if cap is None or problems:

@@ -9,11 +9,10 @@ from flask_babel import gettext as _
 from portal.db import transaction
 from portal.domain.credit_use import in_months, last_months, month_begins, weeks_left
 from portal.domain.errors import DomainError, Rejected
-from portal.domain.money import major
 from portal.domain.periods import local_date
 from portal.domain.permissions import Permission, is_allowed
 from portal.domain.wallet import first_of_month, low_below
-from portal.formats import format_typed
+from portal.formats import format_money
 from portal.queries.prices import get_price_book
 from portal.queries.wallet import (
     MONTHS_SHOWN,
@@ -26,6 +25,7 @@ from portal.queries.wallet import (
 from portal.services.auto_top_up import set_auto_top_up, stop_auto_top_up
 from portal.web.access import requires, stays_open
 from portal.web.acting import acting_person
+from portal.web.amounts import typed_amount
 from portal.web.buying import account_tax
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
@@ -120,7 +120,11 @@ def auto_top_up() -> ResponseReturnValue:
         except DomainError as error:
             form.problem("", error_sentence(error))
         else:
-            flash(_("Automatic top-up is on."), "good")
+            flash(
+                _("Automatic top-up is on, for at most %(amount)s in a month.",
+                  amount=format_money(settings.cap, speech().locale)),
+                "good",
+            )  # fmt: skip
             return see_other(url_for("wallet.index"))
     return respond(
         "wallet/auto_top_up.html",
@@ -171,7 +175,7 @@ def _form(wallet: WalletRow, packs: list[PackView]) -> TopUpForm:
         data={
             "threshold": str(threshold),
             "pack": suggested.key if suggested is not None else None,
-            "cap": format_typed(major(cap), speech().locale) if cap is not None else "",
+            "cap": typed_amount(cap) if cap is not None else "",
         }
     )
     form.offer(packs)

@@ -220,7 +220,7 @@ def _entry_words(reason: str, usage_kind: str, count: int, catalogue: Catalogue)
         if count == 1:
             return name
         number = format_integer(count, speech().locale)
-        return _("%(usage)s × %(number)s", usage=name, number=number)
+        return _("%(usage)s ×\N{NO-BREAK SPACE}%(number)s", usage=name, number=number)
     if reason == "purchase":
         return _("Credits bought")
     if reason == "top_up":

@@ -33,6 +33,15 @@ def test_the_entries_of_every_version_are_read(version: str) -> None:
     assert not entry.reversal
 
 
+def test_the_value_date_is_read_beside_the_day_of_booking() -> None:
+    both = Line(1, on=date(2026, 10, 28), valued=date(2026, 10, 26))
+    booked, valued = read_statements(camt(both, Line(2, on=date(2026, 10, 28))))[0].entries
+    assert (booked.booked_on, booked.valued_on) == (date(2026, 10, 28), date(2026, 10, 26))
+    assert valued.valued_on is None
+    without = camt(both).replace(b"<ValDt><Dt>2026-10-26</Dt></ValDt>", b"")
+    assert read_statements(without)[0].entries[0].key == booked.key, "known by its older import"
+
+
 def test_money_that_left_is_below_zero_and_names_whom_it_went_to() -> None:
     (entry,) = read_statements(camt(Line(-500, payer="Landlord")))[0].entries
     assert (entry.amount, entry.payer_name) == (eur(-500), "Landlord")

@@ -100,6 +100,38 @@ def test_I4_the_words_of_the_law_stand_on_the_invoice(treatment: str, locale: st
         assert "2006/112" in note
 
 
+@pytest.mark.parametrize(
+    ("country", "locale", "words"),
+    [
+        ("IT", "de", "Inversione contabile."),
+        ("IT", "en", "Inversione contabile."),
+        ("DE", "it", "Steuerschuldnerschaft des Leistungsempfängers."),
+        ("BE", "it", "Btw verlegd / Autoliquidation / Steuerschuldnerschaft"),
+        ("GR", "en", "Αντίστροφη επιβάρυνση."),
+        ("BG", "fr", "Обратно начисляване."),
+    ],
+)
+def test_I4_a_reverse_charge_also_has_the_words_of_the_buyers_country(
+    country: str, locale: str, words: str
+) -> None:
+    invoice = replace(INVOICE, locale=locale, treatment="reverse_charge",
+                      buyer={**INVOICE.buyer, "country": country})  # fmt: skip
+    note = tax_note(invoice, language(locale))
+    own = tax_note(replace(invoice, buyer={}), language(locale))
+    assert note.startswith(f"{own} {words}")
+    assert plain(note) in text_of(render_invoice(invoice))
+
+
+@pytest.mark.parametrize(("country", "locale"), [("IT", "it"), ("BE", "fr"), ("IE", "en"),
+                                                 ("AT", "de"), ("LU", "fr")])  # fmt: skip
+def test_I4_words_that_stand_there_already_are_not_said_twice(country: str, locale: str) -> None:
+    invoice = replace(INVOICE, locale=locale, treatment="reverse_charge")
+    abroad = replace(invoice, buyer={**INVOICE.buyer, "country": country})
+    assert tax_note(abroad, language(locale)) == tax_note(
+        replace(invoice, buyer={}), language(locale)
+    )
+
+
 def test_I4_at_home_there_are_no_such_words() -> None:
     assert tax_note(INVOICE, language("en")) == ""
     assert "2006/112" not in text_of(render_invoice(INVOICE))

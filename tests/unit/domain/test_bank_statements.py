@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.domain.bank_statements import InvoiceToMatch, MatchKind, StatementEntry, plan_matching
+from portal.domain.bank_statements import (
+    InvoiceToMatch,
+    MatchKind,
+    StatementEntry,
+    owner_of,
+    plan_matching,
+)
 from portal.domain.money import Money
-from portal.domain.payment_references import display_reference, reference_for
+from portal.domain.payment_references import Slip, SlipKind, display_reference, reference_for
 
 A, B = reference_for(2026, 412, "FR"), reference_for(2026, 413, "BE")
 
@@ -80,6 +87,46 @@ def test_what_is_paid_void_or_in_another_currency_says_so() -> None:
     ]  # fmt: skip
     assert matched(entry(12_100, A, currency="USD")) == [(MatchKind.OTHER_CURRENCY, 412, ())]
     assert matched(entry(5_000, "", currency="USD")) == [(MatchKind.UNKNOWN, None, ())]
+
+
+def test_who_pays_twice_by_number_is_told_and_pays_no_other_invoice_of_the_amount() -> None:
+    invoices = [invoice(412, A, 0, "paid"), invoice(413, B, 12_100), invoice(9, "", 0, "credited")]
+    assert matched(
+        entry(12_100, text="encore KAN-2026-00412"), entry(12_100, text="KAN-2026-00009"),
+        entry(12_100, text="KAN-2026-00412 and KAN-2026-00413"),
+        entry(12_100, B[:-1] + str((int(B[-1]) + 1) % 10), "KAN-2026-00412"), invoices=invoices,
+    ) == [
+        (MatchKind.PAID, 412, ()), (MatchKind.VOID, 9, ()),
+        (MatchKind.SUGGESTED, None, (413,)), (MatchKind.SUGGESTED, None, (413,)),
+    ]  # fmt: skip
+
+
+def test_a_suggestion_says_how_its_reference_was_mistyped() -> None:
+    wrong = A[:-1] + str((int(A[-1]) + 1) % 10)
+    (match,) = plan_matching([entry(12_100, wrong)], OPEN)
+    assert match.slips == {412: Slip(SlipKind.WRONG, wrong, A, len(A), wrong[-1], A[-1])}
+    (by_number,) = plan_matching([entry(12_100, text="KAN-2026-00412")], OPEN)
+    assert by_number.slips == {}
+
+
+def test_an_entry_is_of_one_customer_or_of_nobody_yet() -> None:
+    two = {412: 1, 413: 2}
+    wrong = A[:-1] + str((int(A[-1]) + 1) % 10)
+    for told, owner in (
+        (entry(5, A), 1), (entry(5, wrong), 1), (entry(5, text="KAN-2026-00413"), 2),
+        (entry(12_100, payer="Lumière Conseil SAS"), 1), (entry(12_100), None),
+        (entry(5, text=f"{A} {display_reference(B)}"), None), (entry(777), None),
+    ):  # fmt: skip
+        (match,) = plan_matching([told], OPEN)
+        assert owner_of(match, two) == owner, told
+    (both,) = plan_matching([entry(5, text=f"{A} {display_reference(B)}")], OPEN)
+    assert owner_of(both, {412: 1, 413: 1}) == 1
+
+
+def test_money_arrives_on_its_value_date_and_never_after_it_was_booked() -> None:
+    booked = entry(5)
+    for valued, arrived in ((None, 28), (date(2026, 10, 26), 26), (date(2026, 10, 30), 28)):
+        assert replace(booked, valued_on=valued).received_on == date(2026, 10, arrived)
 
 
 def test_money_that_left_and_reversals_pay_nothing() -> None:

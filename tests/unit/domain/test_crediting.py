@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.crediting import Credited, CreditPlan, InvoicedLine, plan_credit
+from portal.domain.crediting import (
+    Credited,
+    CreditPlan,
+    InvoicedLine,
+    PackLine,
+    TakeBack,
+    plan_credit,
+    plan_take_back,
+)
 from portal.domain.errors import DomainError
 from portal.domain.money import Money, total
 from portal.domain.tax import totals
@@ -113,3 +121,31 @@ def test_I2_in_however_many_notes_it_is_the_invoice_in_the_end(
     assert total((plan.owed for plan in plans), "EUR") == paid
     assert all(plan.totals.tax.minor >= 0 for plan in plans)
     assert plans[-1].completes
+
+
+@pytest.mark.parametrize(
+    ("net", "before", "now", "balance", "stand_for", "left"),
+    [
+        (18_000, 0, 18_000, 5_000, 2_000, 2_000),
+        (18_000, 0, 18_000, 700, 2_000, 700),
+        (18_000, 0, 18_000, 0, 2_000, 0),
+        (18_000, 0, 9_000, 5_000, 1_000, 1_000),
+        (18_000, 9_000, 9_000, 5_000, 1_000, 1_000),
+        (18_000, 0, 1, 5_000, 0, 0),
+        (18_000, 0, 0, 5_000, 0, 0),
+        (0, 0, 0, 5_000, 0, 0),
+    ],
+)
+def test_W2_the_credits_that_a_note_stands_for(
+    net: int, before: int, now: int, balance: int, stand_for: int, left: int
+) -> None:
+    pack = PackLine(2_000, *(Money(minor, "EUR") for minor in (net, before, now)))
+    assert plan_take_back([pack], balance) == TakeBack(stand_for, left)
+
+
+def test_W2_the_shares_of_all_notes_are_the_pack() -> None:
+    net, before, taken = Money(18_001, "EUR"), Money.zero("EUR"), 0
+    for part in (1, 7_000, 3, 10_997):
+        plan = plan_take_back([PackLine(1_999, net, before, Money(part, "EUR"))], 10**6)
+        taken, before = taken + plan.left, before + Money(part, "EUR")
+    assert (taken, before) == (1_999, net)

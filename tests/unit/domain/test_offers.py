@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,19 @@ from hypothesis import strategies as st
 
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
-from portal.domain.offers import Discount, Offer, Offered, plan_offer, require_validity
+from portal.domain.offers import (
+    Discount,
+    Offer,
+    Offered,
+    credits_given_away,
+    plan_offer,
+    require_validity,
+)
 from portal.domain.periods import Interval
 from portal.domain.price_book import PriceBook, PriceOf
 from portal.domain.pricing import price_line
 from portal.domain.quotes import is_reminder_due, price_quote
-from portal.domain.wishes import AddOnChoice, Free, NewAddOn, Seats, Start, Switch
+from portal.domain.wishes import AddOnChoice, Credits, Free, NewAddOn, Seats, Start, Switch
 from tests.unit.domain.buying import eur
 from tests.unit.domain.test_purchases import BELGIAN, CATALOGUE, CRM, ON, book
 
@@ -81,6 +89,50 @@ def test_an_amount_beyond_the_line_is_refused() -> None:
         offer(Offered(Free("Workshop", 10_000), Discount(minor=10_001)))
     assert refused.value.data == {"maximum": Money(10_000, "EUR")}
     offer(Offered(Free("Workshop", 10_000), Discount(minor=10_000)))
+
+
+PACKS = PriceBook(
+    "EUR", {}, {}, packs={"medium": PriceOf(71, eur(18_000)), "large": PriceOf(72, eur(80_000))}
+)
+LIMIT = CATALOGUE.policy.manual_credit_approval_limit
+assert LIMIT == 1_000, "the medium pack holds twice as many, the large one ten times"
+
+
+def pack(key: str = "medium", discount: Discount = Discount()) -> Offered:  # noqa: B008 - frozen
+    return Offered(Credits(key), discount)
+
+
+@pytest.mark.parametrize(
+    ("offered", "given"),
+    [
+        ([pack(discount=Discount(basis_points=5_000))], 1_000),
+        ([pack(discount=Discount(basis_points=5_001))], 1_001),
+        ([pack(discount=Discount(minor=9_000))], 1_000),
+        ([pack(discount=Discount(minor=9_001))], 1_001),
+        ([pack("large", Discount(basis_points=10_000))], 10_000),
+        ([pack(discount=Discount(minor=4_500)), pack("large", Discount(basis_points=501))], 1_001),
+    ],
+)
+def test_W2_a_discount_gives_no_more_credits_than_one_person_may(
+    offered: list[Offered], given: int
+) -> None:
+    """Given are the credits of the share that is not paid, over all packs of the offer."""
+    if given <= LIMIT:
+        lines = plan_offer(offered, [CRM], PACKS, CATALOGUE, ON).purchase.lines
+        assert credits_given_away(lines) == given
+        return
+    with pytest.raises(DomainError, match="discount_gives_credits") as refused:
+        plan_offer(offered, [CRM], PACKS, CATALOGUE, ON)
+    assert refused.value.data == {"credits": given, "maximum": LIMIT}
+
+
+def test_W2_the_limit_is_not_got_round_in_parts() -> None:
+    """What the same person gave by discounts lately counts, but for an offer that gives none."""
+    half = pack(discount=Discount(basis_points=2_500))
+    plan_offer([half], [CRM], PACKS, CATALOGUE, ON, Fraction(500))
+    with pytest.raises(DomainError, match="discount_gives_credits"):
+        plan_offer([half], [CRM], PACKS, CATALOGUE, ON, Fraction(501))
+    plan_offer([pack()], [CRM], PACKS, CATALOGUE, ON, Fraction(5_000))
 
 
 def test_an_offer_of_nothing_is_none() -> None:

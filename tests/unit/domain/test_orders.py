@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.orders import UNRESOLVED, AttemptStatus, OrderStatus, next_attempt_status
+from portal.domain.orders import (
+    UNRESOLVED,
+    AttemptStatus,
+    OrderStatus,
+    next_attempt_status,
+    transfer_reminder,
+)
 
 TOLD = ["requires_action", "processing", "succeeded", "declined", "cancelled"]
 RANK = {
@@ -62,3 +69,32 @@ def test_M1_an_attempt_whose_answer_was_lost_learns_everything() -> None:
 
 def test_Q1_an_order_is_unresolved_until_its_payment_is_known() -> None:
     assert set(UNRESOLVED) == {OrderStatus.PLACED, OrderStatus.REQUIRES_ACTION}
+
+
+ISSUED, DUE = date(2026, 11, 2), date(2026, 12, 2)
+
+
+@pytest.mark.parametrize(
+    ("lapses_on", "said"),
+    [
+        # due first: five days before, and from the day after for two weeks
+        (date(2027, 2, 2), {**dict.fromkeys(range(25, 31), "due"),
+                            **dict.fromkeys(range(31, 45), "overdue")}),
+        (None, {**dict.fromkeys(range(25, 31), "due"), **dict.fromkeys(range(31, 45), "overdue")}),
+        # the renewal of 12 November comes first: the 11th is the last day
+        (date(2026, 11, 12), {**dict.fromkeys(range(4, 10), "due"),
+                              **dict.fromkeys(range(31, 45), "overdue")}),
+        # nobody is reminded of what they got just now
+        (date(2026, 11, 7), {**dict.fromkeys(range(3, 5), "due"),
+                             **dict.fromkeys(range(31, 45), "overdue")}),
+    ],
+)  # fmt: skip
+def test_Q3_a_transfer_is_spoken_of_before_its_last_day_and_once_it_is_overdue(
+    lapses_on: date | None, said: dict[int, str]
+) -> None:
+    found = {}
+    for day in range(60):
+        reminder = transfer_reminder(ISSUED, DUE, lapses_on, ISSUED + timedelta(days=day))
+        if reminder is not None:
+            found[day] = reminder.value
+    assert found == said

@@ -9,8 +9,11 @@ from stdnum import iso11649
 
 from portal.domain.errors import DomainError
 from portal.domain.payment_references import (
+    Slip,
+    SlipKind,
     display_reference,
     find_references,
+    find_slip,
     is_structured,
     near_references,
     reference_for,
@@ -83,6 +86,40 @@ def test_two_swapped_digits_or_a_lost_one_are_near(reference: str, data: st.Data
             assert near_references(wrong, [reference]) == (reference,)
             if not is_structured(wrong):
                 assert reference in valid_neighbours(wrong)
+
+
+@untimed
+@given(references, st.data())
+def test_a_slip_says_where_the_reference_differs(reference: str, data: st.DataObject) -> None:
+    at = data.draw(st.integers(2, len(reference) - 2))
+    digit = data.draw(st.sampled_from("0123456789"))
+    head, tail = reference[:at], reference[at + 1 :]
+    for typed in (head + digit + tail, head + tail, head + digit + reference[at:],
+                  head + tail[:1] + reference[at] + tail[1:]):  # fmt: skip
+        slip = find_slip(typed, reference)
+        assert (slip is None) == (typed == reference)
+        if slip is not None:
+            before = typed[: slip.place - 1]
+            assert typed == before + slip.written + typed[len(before) + len(slip.written) :]
+            assert reference == before + slip.right + typed[len(before) + len(slip.written) :]
+    assert find_slip("RF00", reference) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "place", "written", "right"),
+    [
+        ("RF18359", SlipKind.WRONG, 5, "3", "5"),
+        ("RF81559", SlipKind.SWAPPED, 3, "81", "18"),
+        ("RF181559", SlipKind.ADDED, 5, "1", ""),
+        ("RF1559", SlipKind.MISSING, 4, "", "8"),
+        ("RF185599", SlipKind.ADDED, 8, "9", ""),
+        ("RF1855", SlipKind.MISSING, 7, "", "9"),
+    ],
+)
+def test_the_kinds_of_a_slip(
+    typed: str, kind: SlipKind, place: int, written: str, right: str
+) -> None:
+    assert find_slip(typed, "RF18559") == Slip(kind, typed, "RF18559", place, written, right)
 
 
 @untimed

@@ -12,6 +12,7 @@ from portal.domain.service_packages import (
     WayTo,
     next_request_status,
     way_to_package,
+    words_on,
 )
 
 CATALOGUE = parse_catalogue(demo_catalogue_text())
@@ -44,7 +45,8 @@ def test_Q7_what_a_customer_can_do_about_a_package(
 
 
 MAY = {
-    ("asked", "confirmed"), ("asked", "declined"), ("confirmed", "done"), ("confirmed", "declined"),
+    ("asked", "confirmed"), ("asked", "declined"), ("asked", "withdrawn"),
+    ("confirmed", "done"), ("confirmed", "declined"),
     ("ordered", "done"),
 }  # fmt: skip
 
@@ -62,5 +64,21 @@ def test_M2_a_request_never_goes_backwards_and_is_ordered_by_money_alone(
     assert refused.value.data == {"status": status}
 
 
-def test_what_is_done_or_declined_can_be_had_anew() -> None:
-    assert {s for s in RequestStatus if s.is_final} == {RequestStatus.DONE, RequestStatus.DECLINED}
+def test_what_is_over_can_be_had_anew() -> None:
+    final = {status for status in RequestStatus if status.is_final}
+    assert final == {RequestStatus.DONE, RequestStatus.DECLINED, RequestStatus.WITHDRAWN}
+
+
+@pytest.mark.parametrize(
+    ("status", "vendor", "customer"),
+    [
+        ("asked", {"confirmed", "declined"}, {"withdrawn"}),
+        ("confirmed", {"done", "declined"}, set()),
+        ("ordered", {"done"}, set()),
+        ("done", set(), set()),
+        ("withdrawn", set(), set()),
+    ],
+)
+def test_Q7_who_has_a_word_on_a_request(status: str, vendor: set[str], customer: set[str]) -> None:
+    assert words_on(status, by_vendor=True) == vendor
+    assert words_on(status, by_vendor=False) == customer

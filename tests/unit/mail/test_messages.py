@@ -77,6 +77,12 @@ PAYLOADS: dict[str, dict[str, Any]] = {
                        "reason": "Too <expensive>."},
     "order_invoice": {**ORDER, "due_on": "2026-11-28"},
     "order_lapsed": ORDER,
+    "order_unpaid": {
+        "kind": "due", "account_name": "Müller & Söhne", "order_id": 7, "order_number": "O-1",
+        "invoice_number": "KAN-2026-00012", "currency": "EUR", "owed_minor": 9_574,
+        "due_on": "2026-12-02", "lapses_on": "2026-11-30", "goods": "3 × Kanto CRM <Pro>",
+        "iban": "BE68 5390 0754 7034", "bic": "KREDBEBB", "reference": "RF29 2600 0004 12",
+    },
     "executive_changed": {"account_name": "Müller & Söhne", "executive_name": "Jan",
                           "executive_email": "j@x.example", "executive_phone": "+32 59 00 01 45"},
     "customer_assigned": {"account_id": 7, "account_name": "Müller & Söhne", "assigned_by": "Jan"},
@@ -146,7 +152,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
                           "details": "From <Monday> on.", "purchase_order": "PO <7>"},
     "desk_request_message": {**REQUEST, "desk_account_id": 3, "text": "The <one> in Lille."},
     "desk_digest": {
-        "name": "Hugo Peeters", "on": "2026-11-02", "requests": 2, "overdue": 1, "tasks": 0,
+        "name": "Hugo Peeters", "on": "2026-11-02", "requests": 2, "overdue": 1, "tasks": 0, "entries": 3,
         "lines": [{"account_name": "Müller & <Söhne>", "kind": "fewer_seats", "quantity": 2,
                    "days": 3}],
     },
@@ -157,6 +163,10 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "service_asked": {
         "account_name": "Müller & Söhne", "author_name": "Jan", "author_email": "j@x.example",
         "request_number": 4, "package": "Done for you", "wishes": "In Ghent, please.",
+    },
+    "service_withdrawn": {
+        "account_name": "Müller & Söhne", "author_name": "Jan", "author_email": "j@x.example",
+        "request_number": 4, "package": "Done for you", "desk_account_id": 3,
     },
     "service_answered": {
         "package": "Done for you", "package_key": "done-for-you", "status": "confirmed",
@@ -416,7 +426,7 @@ def test_a_message_reaches_the_vendor_as_it_was_typed() -> None:
     assert rendered("support_asked", about="x\r\nBcc: all@x.example").subject.count("\n") == 0
 
 
-@pytest.mark.parametrize("topic", ["support_asked", "service_asked"])
+@pytest.mark.parametrize("topic", ["support_asked", "service_asked", "service_withdrawn"])
 def test_the_vendors_people_are_not_told_to_turn_to_themselves(topic: str) -> None:
     mail = rendered(topic)
     assert "Questions?" not in mail.text
@@ -438,6 +448,31 @@ def test_the_vendor_hears_whether_a_package_is_asked_for_or_paid() -> None:
     assert paid.subject == "Müller & Söhne has bought Done for you"
     assert "order O-7" in paid.text
     assert "In Ghent, please." in paid.text
+
+
+def test_the_vendors_mails_lead_to_the_desk() -> None:
+    for topic, place in (
+        ("support_asked", "support/12"),
+        ("service_asked", "support/packages/4"),
+        ("service_withdrawn", "support/packages/4"),
+    ):
+        mail = rendered(topic, desk_account_id=3)
+        assert f"{URL}/desk/accounts/3/{place}" in mail.text
+        assert f"{URL}/desk/accounts/3/{place}" in mail.html
+
+
+def test_W3_the_wallets_mail_says_that_a_use_was_refused() -> None:
+    mail = rendered("low_balance", why="refused", refused=1200)
+    assert mail.subject == "Something was refused: there are too few credits in your wallet"
+    assert "Something that costs 1,200 credits was refused just now." in mail.text
+    assert "Something that costs" in mail.html
+    assert "refused just now" not in rendered("low_balance", why="used").text
+
+
+def test_the_vendor_hears_that_a_package_is_not_wanted_any_more() -> None:
+    mail = rendered("service_withdrawn")
+    assert mail.subject == "Müller & Söhne does not want Done for you any more"
+    assert "took back request 4" in mail.text
 
 
 @pytest.mark.parametrize(

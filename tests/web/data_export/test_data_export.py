@@ -16,6 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal import __version__
+from portal.bank.camt053 import read_statements
 from portal.clock import clock
 from portal.config import ROOT
 from portal.db import snapshot, transaction
@@ -24,6 +25,7 @@ from portal.models import (
     Account,
     Assignment,
     AuditEvent,
+    BankEntry,
     CreditEntry,
     Invoice,
     InvoiceLine,
@@ -40,6 +42,8 @@ from portal.parts import Parts
 from portal.queries.export_files import DATASETS
 from portal.queries.exports import CHUNK
 from portal.queries.quotes import get_account_buying
+from portal.services.statement_import import import_statements
+from portal.services.transfer_booking import Transfer, book_deposit
 from portal.web.data_export.archive import pack_data
 from portal.web.data_export.words import CONTENTS
 from tests.conftest import NOW
@@ -47,10 +51,12 @@ from tests.support.bulk import Customers
 from tests.support.buying import (
     AN,
     ATELIER,
+    CAMILLE,
     GIULIA,
     JONAS,
     KATRIN,
     LOTTE,
+    LUMIERE,
     MUELLER,
     OFFICINE,
     PIETER,
@@ -59,6 +65,7 @@ from tests.support.buying import (
 )
 from tests.support.client import PortalClient
 from tests.support.crediting import credited
+from tests.support.transfers import OPERATOR, Line, camt, eur, staff
 
 MANY = 10_000
 
@@ -192,6 +199,32 @@ def test_C3_all_of_the_account_and_nothing_of_another(
         )
     )
     assert {row["number"] for row in rows_of(archive, "invoices")} == own
+
+
+def test_C3_the_bank_entries_of_its_own_payments_and_no_others(
+    app: Flask, parts: Parts, client: PortalClient, books: Session
+) -> None:
+    own, foreign = account_named(books, LUMIERE).id, account_named(books, OFFICINE).id
+    with app.app_context():
+        actor = staff(OPERATOR)
+        with transaction() as session:
+            lines = (Line(100, text="ours", payer="=Lumière"), Line(200, text="theirs"),
+                     Line(300, text="waits"))  # fmt: skip
+            import_statements(session, read_statements(camt(*lines)), file_name="a.xml",
+                              catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+        first, second, _third = books.scalars(select(BankEntry).order_by(BankEntry.id)).all()
+        for account_id, entry in ((own, first), (foreign, second)):
+            transfer = Transfer(eur(entry.amount_minor), entry.booked_on, "x", entry.id)
+            with transaction() as session:
+                book_deposit(session, account_id, transfer, catalogue=parts.catalogue, actor=actor,
+                             now=NOW)  # fmt: skip
+    client.sign_in(CAMILLE)
+    archive = download(client)
+    (row,) = rows_of(archive, "bank_entries")
+    assert (row["payer_text"], row["payer_name"], row["amount"]) == ("ours", "=Lumière", "1.00")
+    assert row["payment_id"] in [paid["payment_id"] for paid in rows_of(archive, "payments")]
+    (cells,) = cells_of(archive, "bank_entries")
+    assert cells["payer_name"] == "'=Lumière"
 
 
 def test_C3_amounts_are_exact_and_instants_are_utc(lotte: PortalClient, books: Session) -> None:

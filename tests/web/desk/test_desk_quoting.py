@@ -29,10 +29,10 @@ from tests.support.requests import asked_for
 class Desk:
     """The account executive at the pages of one customer."""
 
-    def __init__(self, client: PortalClient, account: str = LUMIERE) -> None:
+    def __init__(self, client: PortalClient, account: str = LUMIERE, *, email: str = HUGO) -> None:
         self.client = client
-        speak(client, HUGO, "en")
-        client.sign_in(HUGO)
+        speak(client, email, "en")
+        client.sign_in(email)
         with client.app.app_context(), transaction() as session:
             self.account_id = account_named(session, account).id
             self.item_id = plan_item(session, account).id
@@ -56,7 +56,7 @@ class Desk:
         self.client.get(answer.headers["Location"])
 
     def send(self, **changed: str) -> str:
-        answer = self.client.post(self.draft, {**self.fields("send"), "action": "send", **changed})
+        answer = self.client.post(self.draft, {**self.fields("offer"), "action": "send", **changed})
         where = answer.headers["Location"]
         self.client.get(where)
         return where
@@ -83,7 +83,7 @@ def test_a_quote_is_drafted_sent_accepted_and_invoiced(desk: Desk, books: Sessio
     desk.client.get(desk.draft)
     assert "Atelier à Lyon" in desk.text
     assert "€900.00" in desk.text
-    names = [name for name in desk.fields("lines") if name.startswith("discount_")]
+    names = [name for name in desk.fields("offer") if name.startswith("discount_")]
     desk.client.post(f"{desk.draft}/discounts", {names[0]: "10 %", names[1]: "100"})
     desk.client.get(desk.draft)
     assert "10% discount" in desk.text
@@ -128,16 +128,56 @@ def test_what_cannot_be_understood_is_said_at_its_field(desk: Desk) -> None:
                      status=422)  # fmt: skip
     assert "Enter what it is." in desk.text
     desk.add_seats()
-    name = next(n for n in desk.fields("lines") if n.startswith("discount_"))
+    name = next(n for n in desk.fields("offer") if n.startswith("discount_"))
     for typed, said in (("101 %", "from 0 to 100 per cent"), ("1e3 %", "from 0 to 100 per cent"),
-                        ("ten", "plain digits")):  # fmt: skip
+                        ("ten", "in digits")):  # fmt: skip
         desk.client.post(f"{desk.draft}/discounts", {name: typed}, status=422)
         assert said in desk.text, typed
-        assert desk.fields("lines")[name] == typed
+        assert desk.fields("offer")[name] == typed
     desk.client.get(desk.draft)
-    fields = {**desk.fields("send"), "action": "send", "valid_until": "2026-10-28"}
+    fields = {**desk.fields("offer"), "action": "send", "valid_until": "2026-10-28"}
     desk.client.post(desk.draft, fields, status=422)
     assert "This day has passed" in desk.text
+
+
+def test_discounts_are_shown_again_as_they_were_understood(desk: Desk) -> None:
+    desk.client.get(desk.draft)
+    desk.add_seats()
+    desk.client.post(f"{desk.draft}/free", {"text": "A day", "unit_price": "1 234,50"})
+    desk.client.get(desk.draft)
+    assert "€1,234.50" in desk.text
+    first, second = [n for n in desk.fields("offer") if n.startswith("discount_")][:2]
+    for typed, shown in (("1’0,5 %", None), ("12,50 %", "12.5 %"), ("1 234,5", "1234.50")):
+        fields = {first: typed, second: "ten"}
+        desk.client.post(f"{desk.draft}/discounts", fields, status=422)
+        assert desk.fields("offer")[first] == (shown or typed)
+
+
+def test_W2_a_discount_that_gives_too_many_credits_away_leads_to_giving_them_by_hand(
+    desk: Desk,
+) -> None:
+    desk.client.get(desk.draft)
+    desk.client.post(f"{desk.draft}/lines", {"what": "credits:large", "quantity": "1"})
+    desk.client.get(desk.draft)
+    name = next(n for n in desk.fields("offer") if n.startswith("discount_"))
+    desk.client.post(f"{desk.draft}/discounts", {name: "50 %"})
+    desk.client.get(desk.draft)
+    assert "give away 5,000 credits, and more than 1,000 need a second person" in desk.text
+    assert "Send the quote" not in desk.text
+    assert "Give credits" not in desk.text  # an operator does
+    desk.client.post(f"{desk.draft}/discounts", {name: "10 %"})
+    desk.client.get(desk.draft)
+    assert "Send the quote" in desk.text
+
+    operator = Desk(PortalClient(desk.client.app), email=GRETA)
+    operator.client.get(operator.draft)
+    operator.client.post(f"{operator.draft}/lines", {"what": "credits:large", "quantity": "1"})
+    operator.client.get(operator.draft)
+    name = next(n for n in operator.fields("offer") if n.startswith("discount_"))
+    operator.client.post(f"{operator.draft}/discounts", {name: "50 %"})
+    operator.client.get(operator.draft)
+    assert operator.client.page is not None
+    assert operator.client.page.all("a", href=f"{desk.base}/credits/new")
 
 
 @pytest.mark.parametrize(
@@ -162,13 +202,13 @@ def test_made_up_numbers_name_nothing(desk: Desk) -> None:
     desk.client.get(f"{desk.draft}?request={beyond}")
     assert "Kanto CRM Enterprise" in desk.text
     desk.client.post(
-        desk.draft, {**desk.fields("send"), "action": "invoice", "request": beyond}, 303
+        desk.draft, {**desk.fields("offer"), "action": "invoice", "request": beyond}, 303
     )
 
 
 def test_an_amount_beyond_the_line_is_refused(desk: Desk) -> None:
     desk.add_seats("1")
-    name = next(n for n in desk.fields("lines") if n.startswith("discount_"))
+    name = next(n for n in desk.fields("offer") if n.startswith("discount_"))
     desk.client.post(f"{desk.draft}/discounts", {name: "999999"})
     desk.client.get(desk.draft)
     assert "more than the line costs" in desk.text
@@ -177,7 +217,7 @@ def test_an_amount_beyond_the_line_is_refused(desk: Desk) -> None:
 
 def test_a_line_is_taken_away(desk: Desk) -> None:
     desk.add_seats()
-    name = next(n for n in desk.fields("lines") if n.startswith("discount_"))
+    name = next(n for n in desk.fields("offer") if n.startswith("discount_"))
     desk.client.post(f"{desk.draft}/discounts", {"remove": name.removeprefix("discount_")})
     desk.client.get(desk.draft)
     assert "Nothing is offered yet" in desk.text
@@ -187,7 +227,7 @@ def test_Q1_replacing_an_open_quote_is_said_first(desk: Desk, books: Session) ->
     desk.add_seats()
     first = int(desk.send().rpartition("/")[2])
     desk.add_seats("2")
-    desk.client.post(desk.draft, {**desk.fields("send"), "action": "send"}, status=422)
+    desk.client.post(desk.draft, {**desk.fields("offer"), "action": "send"}, status=422)
     number = books.get_one(Quote, first).number
     assert f"This replaces quote {number}" in desk.text
     desk.send()
@@ -285,3 +325,80 @@ def test_another_customers_quote_and_order_answer_404(desk: Desk, books: Session
     desk.client.get(desk.draft)
     desk.client.post(f"{desk.base}/quotes/{foreign}/withdraw", status=404)
     assert books.get_one(Quote, foreign).status == "open"
+
+
+def typed_on(desk: Desk, **typed: str) -> dict[str, Any]:
+    """The draft's one form as the page has it, with what was typed into it."""
+    desk.client.get(desk.draft)
+    return {**desk.fields("offer"), **typed}
+
+
+def test_what_was_typed_elsewhere_on_the_page_survives_adding_a_line(desk: Desk) -> None:
+    desk.add_seats()
+    first = next(n for n in desk.fields("offer") if n.startswith("discount_"))
+    said = {"message": "Comme convenu.\nÀ bientôt.", "valid_until": "2026-11-20"}
+    words = {"text": "Atelier", "pieces": "1", "unit_price": "450"}
+    desk.client.post(f"{desk.draft}/free", typed_on(desk, **{first: "10 %"}, **said, **words))
+    desk.client.get(desk.draft)
+    kept = desk.fields("offer")
+    assert (kept[first], kept["message"], kept["valid_until"]) == ("10 %", *said.values())
+    assert "10% discount" in desk.text
+    assert "Atelier" in desk.text
+    seats = {"what": f"seats:{desk.item_id}", "quantity": "4"}
+    desk.client.post(f"{desk.draft}/lines", typed_on(desk, message="Anders.", **seats))
+    desk.client.get(desk.draft)
+    assert desk.fields("offer")["message"] == "Anders."
+    gone = next(n for n in desk.fields("offer") if n.startswith("discount_"))
+    desk.client.post(f"{desk.draft}/discounts",
+                     typed_on(desk, **{gone: "ten"}, remove=gone.removeprefix("discount_")))  # fmt: skip
+    desk.client.get(desk.draft)
+    assert gone not in desk.fields("offer"), "what is wrong with a line goes with it"
+    where = desk.send()
+    desk.client.get(where)
+    assert "Anders." in desk.text
+    desk.client.get(desk.draft)
+    assert desk.fields("offer")["message"] == "", "the next quote begins anew"
+
+
+def test_a_mistake_in_one_place_keeps_what_was_typed_in_the_others(desk: Desk) -> None:
+    desk.add_seats()
+    first = next(n for n in desk.fields("offer") if n.startswith("discount_"))
+    wrong = typed_on(desk, **{first: "ten"}, message="Bonjour", text="Atelier", unit_price="450")
+    desk.client.post(f"{desk.draft}/free", wrong, status=422)
+    kept = desk.fields("offer")
+    assert (kept[first], kept["message"], kept["text"]) == ("ten", "Bonjour", "Atelier")
+    assert "Atelier" not in desk.text, "nothing was added"
+
+
+def test_Q2_a_discount_that_was_not_yet_counted_is_shown_before_the_quote_is_sent(
+    desk: Desk, books: Session
+) -> None:
+    desk.add_seats()
+    first = next(n for n in desk.fields("offer") if n.startswith("discount_"))
+    typed = typed_on(desk, **{first: "50 %"}, message="Bonjour", action="send")
+    answer = desk.client.post(desk.draft, typed)
+    desk.client.get(answer.headers["Location"])
+    assert "The discounts change the amount." in desk.text
+    assert "50% discount" in desk.text
+    assert desk.fields("offer")["message"] == "Bonjour"
+    quotes = select(func.count(Quote.id))
+    before = books.scalar(quotes)
+    books.rollback()
+    desk.send()
+    assert (before or 0) + 1 == books.scalar(quotes)
+
+
+def test_the_enter_key_adds_the_line_that_was_typed(desk: Desk) -> None:
+    desk.client.post(f"{desk.draft}/discounts",
+                     typed_on(desk, enter="1", text="Atelier", unit_price="450"))  # fmt: skip
+    desk.client.get(desk.draft)
+    assert "Atelier" in desk.text
+    seats = {"what": f"seats:{desk.item_id}", "quantity": "3"}
+    desk.client.post(f"{desk.draft}/discounts", typed_on(desk, enter="1", **seats))
+    desk.client.get(desk.draft)
+    assert "3 licences Kanto CRM Enterprise" in desk.text
+    lines = [name for name in desk.fields("offer") if name.startswith("discount_")]
+    desk.client.post(f"{desk.draft}/discounts", typed_on(desk, enter="1", **{lines[0]: "5 %"}))
+    desk.client.get(desk.draft)
+    assert desk.fields("offer")[lines[0]] == "5 %"
+    assert len([name for name in desk.fields("offer") if name.startswith("discount_")]) == 2

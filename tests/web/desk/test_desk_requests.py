@@ -11,10 +11,13 @@ from sqlalchemy.orm import Session
 
 from portal.clock import clock
 from portal.db import transaction
+from portal.domain.money import Money
 from portal.domain.requests import RequestKind
+from portal.formats import format_money
 from portal.models import Account, ScheduledChange
 from portal.parts import Parts
 from tests.conftest import NOW
+from tests.services.test_late_reductions import RENEWAL, at, renewal_invoice, renewed
 from tests.support.buying import CAMILLE, LUMIERE, member_of, row_counts, speak
 from tests.support.client import PortalClient
 from tests.support.desk import GRETA, HUGO, account_id
@@ -228,3 +231,47 @@ def test_the_activity_tells_the_customer_in_words(
     assert f"Hugo Peeters prepares request {number}." in shown
     assert f"Hugo Peeters declined request {number}." in shown
     assert "Not possible." in shown
+
+
+def test_S4_what_was_missed_says_what_confirming_it_late_does(
+    hugo: PortalClient, parts: Parts, books: Session
+) -> None:
+    number = asked(hugo, parts)
+    path = path_of(hugo, number)
+    clock.fix(at(RENEWAL - timedelta(days=5)))
+    hugo.sign_in(HUGO)
+    for page in ("/desk", "/desk/requests", path):
+        hugo.get(page)
+        assert "Confirm before the renewal of 2 February 2027" in text(hugo)
+    with hugo.app.app_context():
+        renewed(parts)
+        invoice, line = renewal_invoice(books)
+    hugo.sign_in(HUGO)
+    for page in ("/desk", "/desk/requests"):
+        hugo.get(page)
+        assert "The renewal of 2 February 2027 has passed" in text(hugo)
+    hugo.get(path)
+    shown = text(hugo)
+    assert "It was sent in time for the renewal of 2 February 2027, which has passed" in shown
+    assert "It takes effect on 2 February 2028 now" in shown
+    amount = format_money(Money(2 * line.unit_minor, invoice.currency), "en")
+    assert f"is credited with the confirmation: {amount} without VAT" in shown
+    assert f"Confirm for 2 February 2028 and credit {amount} without VAT" in shown
+    assert hugo.page is not None
+    assert hugo.page.all("a", href=f"{path.partition('/requests/')[0]}/invoices/{invoice.number}")
+    hugo.follow(hugo.post(f"{path}/confirm", hugo.page.fields("confirm")))
+    assert "It is confirmed" in text(hugo)
+    with hugo.app.app_context():
+        assert renewal_invoice(books)[0].credited_minor > 0
+
+
+def test_S4_another_plan_that_was_missed_names_the_invoice(
+    hugo: PortalClient, parts: Parts, books: Session
+) -> None:
+    number = asked(hugo, parts, RequestKind.PLAN, None, target="pro")
+    with hugo.app.app_context():
+        renewed(parts)
+        invoice, _line = renewal_invoice(books)
+    hugo.sign_in(HUGO)
+    hugo.get(path_of(hugo, number))
+    assert f"is not credited by itself. Invoice: {invoice.number}." in text(hugo)

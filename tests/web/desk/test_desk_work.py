@@ -16,6 +16,7 @@ from portal.clock import clock
 from portal.db import transaction
 from portal.jobs.queue import MAX_ATTEMPTS, claim_due, fail
 from portal.models import DeskTask, Invoice, Job, OutboxMessage, Subscription
+from portal.parts import Parts
 from portal.services.outbox import enqueue_job, enqueue_mail
 from portal.web.desk.paging import LIST_PAGE
 from portal.web.desk.tasks.sentences import KINDS
@@ -23,6 +24,7 @@ from tests.conftest import NOW
 from tests.support.buying import ATELIER, LUMIERE, account_named
 from tests.support.client import PortalClient
 from tests.support.desk import HUGO, account_id, open_task
+from tests.support.transfers import OPERATOR, Line, imported
 
 SOURCES = Path(portal.__file__).parent
 
@@ -81,6 +83,23 @@ def test_the_first_page_lists_what_is_overdue_and_what_waits_for_ones_own_custom
     greta.get("/desk/overdue")
     assert mine in text(greta)
     assert other in text(greta)
+
+
+def test_the_first_page_counts_the_bank_entries_that_wait_for_the_reader(
+    app: Flask, parts: Parts, hugo: PortalClient, greta: PortalClient
+) -> None:
+    hugo.get("/desk")
+    assert "Every entry that came in is booked or set aside." in text(hugo)
+    with app.app_context():
+        imported(parts, Line(1_200, text="Acompte"))
+        imported(parts, Line(700), Line(900), email=OPERATOR, number="213")
+    for client, told in (
+        (hugo, "1 entry of a bank statement waits"), (greta, "3 entries of bank statements wait"),
+    ):  # fmt: skip
+        client.get("/desk")
+        assert told in text(client)
+        assert client.page is not None
+        assert "/desk/statements/waiting" in client.page.links()
 
 
 def test_an_invoice_that_is_due_today_is_not_overdue(app: Flask, hugo: PortalClient) -> None:

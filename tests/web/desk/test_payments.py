@@ -8,11 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.db import transaction
+from portal.domain.wishes import Credits
 from portal.models import AccountBalance, CreditNote, Invoice
 from portal.parts import Parts
-from tests.support.buying import ATELIER, CAMILLE, LUMIERE, account_named, speak
+from tests.support.buying import ATELIER, CAMILLE, CARD, LUMIERE, account_named, speak, use_method
 from tests.support.client import PortalClient
 from tests.support.ledger import the_books_agree
+from tests.support.purchases import bought_wishes
 from tests.support.transfers import HUGO, OPERATOR, an_open_invoice
 
 TODAY = "2026-10-29"
@@ -95,13 +97,35 @@ def test_what_was_not_shown_is_not_booked(
     assert books.get_one(Invoice, invoice.id).paid_minor == 4_000
 
 
-@pytest.mark.parametrize("amount", ["", "abc", "1,000.00", "0", "-5", "1.005"])
+@pytest.mark.parametrize("amount", ["", "abc", "1.000", "0", "-5", "1.0005"])
 def test_a_wrong_amount_keeps_what_was_typed(
     client: PortalClient, invoice: Invoice, amount: str
 ) -> None:
     at_desk(client, HUGO).get(url_of(invoice))
     book(client, url_of(invoice), amount, "preview", 422)
     assert fields(client)["reference"] == "merci"
+
+
+@pytest.mark.parametrize(
+    ("locale", "amount", "field", "said"),
+    [
+        ("en", "1,234.50", "1234.50", "Book €1,234.50"),
+        ("en", "1,234", "1234.00", "Book €1,234.00"),
+        ("de", "1.234,5", "1234,50", "1.234,50 €"),
+        ("de", "1.234", "1234,00", "1.234,00 €"),
+        ("de", "1'234,50", "1234,50", "1.234,50 €"),
+        ("fr", "1 234,50", "1234,50", "1 234,50 €"),
+    ],
+)
+def test_an_amount_is_shown_again_as_it_was_understood(
+    client: PortalClient, invoice: Invoice, locale: str, amount: str, field: str, said: str
+) -> None:
+    at_desk(client, HUGO).get(url_of(invoice))
+    client.post(f"/languages/{locale}", {})
+    client.get(url_of(invoice))
+    book(client, url_of(invoice), amount, "preview")
+    assert fields(client)["amount"] == field
+    assert said in text(client)
 
 
 def test_a_paid_invoice_says_so_and_offers_the_balance(
@@ -226,3 +250,25 @@ def test_credits_are_given_and_approved_by_a_second_person(
     client.post(own, {"action": "nonsense"}, status=422)
     client.follow(client.post(own, {"action": "withdraw"}))
     assert "Taken back" in text(client)
+
+
+def test_W2_the_credits_of_a_credited_pack_stay_or_are_taken_back(
+    client: PortalClient, app: Flask, parts: Parts, books: Session
+) -> None:
+    with app.app_context():
+        with transaction() as session:
+            use_method(session, ATELIER, CARD)
+        order_id = bought_wishes(parts, Credits("medium"))
+    pack = books.scalars(select(Invoice).where(Invoice.order_id == order_id)).one()
+    url = url_of(pack, "credit")
+    at_desk(client, OPERATOR).get(url)
+    client.post(url, {"reason": "By mistake", "action": "preview"}, status=200)
+    assert "What is credited brought 2,000 credits. They stay in the wallet" in text(client)
+    assert "Take back 2,000 credits" in text(client)
+    form = {**fields(client), "action": "issue"}
+    client.post(url, {**form, "credits_back": "1999"}, status=422)
+    client.follow(client.post(url, {**form, "credits_back": "2000"}))
+    client.get(f"/desk/accounts/{pack.account_id}/wallet")
+    assert "-2,000" in text(client).replace("−", "-")
+    client.get(f"/desk/accounts/{pack.account_id}/activity")
+    assert f"took credits of invoice {pack.number} back" in text(client)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
 from io import BytesIO
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.clock import clock
 from portal.db import transaction
-from portal.models import BankEntry, BankStatement, Invoice
+from portal.domain.permissions import StaffRole
+from portal.models import BankEntry, BankStatement, Invoice, Person
 from portal.parts import Parts
+from portal.services.staff import create_staff_member
 from tests.support.buying import LUMIERE, account_named
 from tests.support.client import PortalClient
+from tests.support.desk import staff_id
 from tests.support.ledger import the_books_agree
 from tests.support.transfers import HUGO, OPERATOR, Line, an_open_invoice, camt
 from tests.web.desk.test_payments import at_desk, fields, text
@@ -127,7 +132,7 @@ def test_an_entry_is_looked_for_and_booked_or_set_aside(
     client.follow(client.post(f"/desk/statements/entries/{one}/book", {"target": target}))
     assert now_of(books, invoice) == ("open", 12_345)
     client.get(f"/desk/statements/entries/{other}?q={invoice.account_id}")
-    assert "Balance of" in text(client)
+    assert "Goes on the balance" in text(client)
     client.follow(client.post(f"/desk/statements/entries/{other}/book", {"target": "aside"}))
     client.follow(client.post(f"/desk/statements/entries/{other}/book", {"target": "back"}))
     client.follow(client.post(f"/desk/statements/entries/{other}/book",
@@ -152,19 +157,40 @@ def test_made_up_choices_book_nothing(
     assert books.get_one(BankEntry, entry.id).status == "waiting"
 
 
+IVA = "iva.horvat@kanto.example"  # a second account executive
+
+
+def handed_to(client: PortalClient, email: str | None) -> None:
+    """Lumière has another account executive, or none."""
+    with client.app.app_context(), transaction() as session:
+        if (
+            email == IVA
+            and session.scalars(select(Person).where(Person.email == IVA)).first() is None
+        ):
+            create_staff_member(session, IVA, "Iva Horvat", role=StaffRole.ACCOUNT_EXECUTIVE,
+                                now=clock.now())  # fmt: skip
+        served = staff_id(session, email) if email is not None else None
+        account_named(session, LUMIERE).account_executive_id = served
+
+
 def test_an_account_executive_books_for_their_own_customers_alone(
     client: PortalClient, parts: Parts, books: Session
 ) -> None:
     invoice = opened(client, parts)
-    with client.app.app_context(), transaction() as session:
-        account_named(session, LUMIERE).account_executive_id = None
-    where = upload(at_desk(client, HUGO), camt(Line(10_000, invoice.payment_reference)))
+    handed_to(client, None)
+    lines = (Line(10_000, invoice.payment_reference), Line(4_711, payer="Nobody"))
+    where = upload(at_desk(client, HUGO), camt(*lines))
     client.get(where)
     assert invoice.number not in text(client)
-    assert "No invoice fits" in text(client)
-    (entry,) = books.scalars(select(BankEntry)).all()
+    assert "Lumière" not in text(client), "who pays is no business of who does not serve them"
+    assert "1 entry is of a customer whom you do not serve." in text(client)
+    assert "Nobody" in text(client), "an entry of nobody's is its importer's"
+    entry = books.scalars(select(BankEntry.id).order_by(BankEntry.id)).first()
     target = f"invoice:{invoice.account_id}:{invoice.number}:10000:0:0"
-    client.post(f"/desk/statements/entries/{entry.id}/book", {"target": target})
+    client.get(f"/desk/statements/entries/{entry}", status=404)
+    client.post(f"/desk/statements/entries/{entry}/book", {"target": target}, status=404)
+    for form in (f"{where}/book", "/desk/statements/waiting/book"):
+        client.post(form, {f"entry_{entry}": target})
     assert now_of(books, invoice) == ("open", 0)
     operator = at_desk(PortalClient(client.app), OPERATOR)
     operator.get(where)
@@ -172,3 +198,100 @@ def test_an_account_executive_books_for_their_own_customers_alone(
     foreign = upload(operator, camt(Line(55), number="9"))
     client.get(foreign, status=404)
     client.post(f"{foreign}/book", {}, status=404)
+
+
+def test_what_a_colleague_imported_waits_for_who_serves_the_customer(
+    client: PortalClient, parts: Parts, books: Session
+) -> None:
+    by_reference, by_slip, by_number = (opened(client, parts, net) for net in (100, 200, 300))
+    handed_to(client, IVA)
+    slip = by_slip.payment_reference[:-1] + str((int(by_slip.payment_reference[-1]) + 1) % 10)
+    upload(at_desk(client, HUGO), camt(
+        Line(100, by_reference.payment_reference, payer="A"), Line(150, slip, payer="B"),
+        Line(250, text=f"facture {by_number.number}", payer="C"), Line(300, payer="Nobody"),
+    ))  # fmt: skip
+    iva = at_desk(PortalClient(client.app), IVA)
+    iva.get("/desk/statements")
+    assert "Entries that wait for you 3" in text(iva)
+    iva.get("/desk/statements/waiting")
+    assert "Nobody" not in text(iva), "that an amount is the same says nothing of who paid"
+    assert "Reference and amount fit invoice" in text(iva)
+    form = fields(iva)
+    assert len([value for value in form.values() if value.startswith("invoice:")]) == 1
+    iva.follow(iva.post("/desk/statements/waiting/book", form))
+    assert "1 payment is booked: €1.00." in text(iva)
+    assert now_of(books, by_reference) == ("paid", 100)
+    entry = books.scalars(select(BankEntry.id).where(BankEntry.payer_name == "B")).one()
+    iva.get(f"/desk/statements/entries/{entry}")
+    assert iva.page is not None
+    assert "/desk/statements/waiting" in iva.page.links(), "the import is not hers to open"
+    iva.follow(iva.post(f"/desk/statements/entries/{entry}/book", {"target": "aside"}))
+    client.get("/desk/statements/waiting")
+    assert "Nobody" in text(client)
+    handed_to(client, HUGO)
+    client.get("/desk/statements/waiting")
+    assert by_number.number in text(client), "entries follow their customer"
+    iva.get("/desk/statements/waiting")
+    assert "Nothing left to decide" in text(iva)
+    agree(client, parts)
+
+
+def test_the_wrong_character_of_a_reference_is_marked_and_named(
+    client: PortalClient, parts: Parts
+) -> None:
+    invoice = opened(client, parts)
+    right = invoice.payment_reference
+    other = str((int(right[5]) + 1) % 10)
+    client.get(upload(at_desk(client, HUGO), camt(Line(10_000, f"{right[:5]}{other}{right[6:]}"))))
+    assert (
+        f"Character 6 of the reference is {other}; on invoice {invoice.number} it is {right[5]}."
+    ) in text(client)
+    assert client.page is not None
+    assert [mark.text for mark in client.page.all("mark")] == [other, right[5]]
+    assert not [value for value in fields(client).values() if value.startswith("invoice:")]
+
+
+def test_a_paid_invoice_that_the_words_name_is_said_to_be_paid(
+    client: PortalClient, parts: Parts
+) -> None:
+    paid, _same_amount = opened(client, parts), opened(client, parts)
+    content = camt(Line(10_000, paid.payment_reference))
+    client.get(upload(at_desk(client, HUGO), content))
+    client.post(f"{upload_of(client)}", fields(client))
+    client.get(upload(client, camt(Line(10_000, text=f"again {paid.number}"), number="213")))
+    assert f"Invoice {paid.number} is paid already." in text(client)
+    assert "Goes on the balance" in text(client)
+    assert "No invoice fits" not in text(client)
+
+
+def test_what_resembles_a_paid_invoice_can_go_on_the_balance(
+    client: PortalClient, parts: Parts
+) -> None:
+    paid = opened(client, parts)
+    right = paid.payment_reference
+    client.get(upload(at_desk(client, HUGO), camt(Line(10_000, right))))
+    client.post(upload_of(client), fields(client))
+    wrong = right[:-1] + str((int(right[-1]) + 1) % 10)
+    client.get(upload(client, camt(Line(10_000, wrong), number="213")))
+    assert "for which nothing is to be paid any more" in text(client)
+    assert client.page is not None
+    offered = [one.get("value", "") for one in client.page.all("input", type="radio")]
+    assert offered == [f"account:{paid.account_id}", "", "aside"]
+
+
+def upload_of(client: PortalClient) -> str:
+    """Where the review on screen is sent."""
+    assert client.page is not None
+    return next(form.get("action", "") for form in client.page.all("form", class_="card"))
+
+
+def test_paid_on_is_the_day_from_which_the_bank_counts_the_money(
+    client: PortalClient, parts: Parts, books: Session
+) -> None:
+    invoice = opened(client, parts)
+    line = Line(10_000, invoice.payment_reference, on=date(2026, 10, 28), valued=date(2026, 10, 26))
+    client.get(upload(at_desk(client, HUGO), camt(line)))
+    client.post(upload_of(client), fields(client))
+    assert now_of(books, invoice) == ("paid", 10_000)
+    client.get(f"/desk/accounts/{invoice.account_id}/invoices/{invoice.number}")
+    assert "Paid on 26 October 2026" in text(client)

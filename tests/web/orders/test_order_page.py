@@ -57,6 +57,12 @@ def paying_with(app: Flask, client: PortalClient, number: str) -> WebPurchase:
     return buyer
 
 
+def progress(buyer: WebPurchase) -> str:
+    """How far the order is, as its page says."""
+    (steps,) = [each for each in buyer.page.all("ol") if each.get("class") == "progress"]
+    return buyer.page.text(steps)
+
+
 def nothing_granted(books: Session) -> bool:
     return plan_item(books, ATELIER).quantity == 12
 
@@ -195,8 +201,8 @@ def test_Q3_a_debit_is_granted_when_accepted_and_says_that_it_is_on_its_way(
 ) -> None:
     buyer = paying_with(app, client, DEBIT)
     assert "The SEPA debit of €95.74 is on its way" in buyer.text
-    (progress,) = [each for each in buyer.page.all("ol") if each.get("class") == "progress"]
-    steps = ["".join(step.itertext()) for step in progress]
+    (listed,) = [each for each in buyer.page.all("ol") if each.get("class") == "progress"]
+    steps = ["".join(step.itertext()) for step in listed]
     assert steps[1].strip().startswith("Payment accepted")
     assert plan_item(books, ATELIER).quantity == 15
 
@@ -214,6 +220,7 @@ def test_Q6_an_order_that_the_product_prepares_says_so_until_it_is_done(
         buyer.buy(3)
         assert "Paid. Your licences are being prepared" in buyer.text
         assert "at the latest 24 hours" in buyer.text
+        assert "Being prepared within 24 hours" in progress(buyer)
         assert books.get_one(Order, buyer.order_id).status == "paid"
         subscription_id = plan_item(books, ATELIER).subscription_id
         with app.app_context(), transaction() as session:
@@ -221,10 +228,20 @@ def test_Q6_an_order_that_the_product_prepares_says_so_until_it_is_done(
                 select(Entitlement).where(Entitlement.subscription_id == subscription_id)
             ).one()
             acknowledge_entitlement(session, subscription_id, row.version, NOW)
+            session.get_one(Order, buyer.order_id).provisioned_at = NOW + timedelta(hours=2)
         client.get(buyer.order_url)
         assert "Your licences are ready" in buyer.text
+        assert "Being prepared" in progress(buyer)
+        assert "within" not in progress(buyer)
     finally:
         app.extensions["portal"] = parts
+
+
+def test_Q6_what_was_done_at_once_is_not_said_to_be_prepared(client: PortalClient) -> None:
+    buyer = WebPurchase(client, LOTTE)
+    buyer.buy(1)
+    assert "It works now" in progress(buyer)
+    assert "Being prepared" not in progress(buyer)
 
 
 def test_htmx_gets_the_progress_alone(client: PortalClient) -> None:

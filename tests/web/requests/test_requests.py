@@ -8,10 +8,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import clock
+from portal.domain.money import Money
 from portal.domain.requests import RequestKind
+from portal.formats import format_money
 from portal.models import ChangeRequest, OutboxMessage
 from portal.parts import Parts
 from tests.conftest import NOW
+from tests.services.test_transfer_edges import granted_early, invoiced
+from tests.services.test_transfer_orders import invoice_of
 from tests.support.buying import (
     ATELIER,
     CAMILLE,
@@ -23,7 +27,9 @@ from tests.support.buying import (
 )
 from tests.support.client import PortalClient
 from tests.support.desk import HUGO
+from tests.support.offers import pay_transfer
 from tests.support.requests import act, asked_for, confirmed, request_of, say
+from tests.support.transfers import staff
 
 NADIA = "nadia.benali@lumiere-conseil.example"  # a member
 
@@ -246,6 +252,26 @@ def test_the_page_tells_how_far_it_is_and_what_was_said(
     assert "Confirmed for 2 February 2027" in text(camille)
     camille.get("/licences")
     assert "Undo" in text(camille)
+
+
+def test_Q3_what_works_before_its_money_says_what_is_still_to_be_paid(
+    camille: PortalClient, parts: Parts, books: Session
+) -> None:
+    with camille.app.app_context():
+        number = asked_for(parts, RequestKind.MORE_SEATS, 3)
+        order_id = invoiced(parts, number, version=1, actor=staff())
+        granted_early(parts, order_id)
+        invoice = invoice_of(books, order_id)
+    camille.get(f"/requests/{number}")
+    shown = text(camille)
+    assert "It works, and its invoice is still to be paid" in shown
+    amount = format_money(Money(invoice.gross_minor, invoice.currency), "en")
+    assert f"Please transfer {amount} by 28 November 2026" in shown
+    assert f"/invoices/{invoice.number}" in links(camille)
+    with camille.app.app_context():
+        pay_transfer(parts, order_id)
+    camille.get(f"/requests/{number}")
+    assert "still to be paid" not in text(camille)
 
 
 def test_declined_says_why(camille: PortalClient, parts: Parts) -> None:

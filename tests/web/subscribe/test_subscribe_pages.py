@@ -81,8 +81,8 @@ def test_the_price_follows_the_choice_and_nothing_is_written(
         ({"quantity": ""}, "Enter a number."),
         ({"quantity": "0"}, "Enter at least 1."),
         ({"quantity": "1.5"}, "Enter a whole number, without a point or comma."),
-        ({"plan": "gone"}, "Not a valid choice"),
-        ({"interval": "week"}, "Not a valid choice"),
+        ({"plan": "gone"}, "Choose one of the options."),
+        ({"interval": "week"}, "Choose one of the options."),
     ],
 )
 def test_what_cannot_be_understood_is_said_at_its_field_and_kept(

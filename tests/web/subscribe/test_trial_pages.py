@@ -107,7 +107,7 @@ def test_C5_they_say_so_where_it_begins_at_once(buyer: WebPurchase) -> None:
         ({"quantity": "3"}, "Enter at least 4."),
         ({"quantity": ""}, "Enter a number."),
         ({"add_on_appointments": "basic", "add_on_appointments_number": "0"}, "Enter at least 1."),
-        ({"plan": "gone"}, "Not a valid choice"),
+        ({"plan": "gone"}, "Choose one of the options."),
     ],
 )
 def test_C5_what_cannot_be_is_said_and_kept(
@@ -131,6 +131,7 @@ def test_C5_a_trial_is_bought_through_the_pages(buyer: WebPurchase, books: Sessi
     assert (state.status, state.plan_item.plan_key, state.plan_item.quantity) == (
         "active", "start", 5,
     )  # fmt: skip
+    assert "the paid period begins on 5 November 2026" in buyer.text
     buyer.client.get("/activity")
     assert "the trial became a paid subscription" in buyer.text
 
@@ -151,4 +152,5 @@ def test_C5_a_trial_that_is_over_can_still_be_bought(buyer: WebPurchase, books: 
     quoted(buyer)
     buyer.complete_payment()
     buyer.place()
+    assert "the paid period begins on" not in buyer.text
     assert state_of_product(books, BRIGHTWATER).status == "active"

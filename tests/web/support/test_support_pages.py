@@ -347,6 +347,34 @@ def test_done_for_you_is_asked_for_then_confirmed_then_bought(
     assert location.startswith("/quotes/")
 
 
+def test_Q7_what_was_asked_for_is_taken_back_until_it_is_arranged(
+    app: Flask, lotte: PortalClient, parts: Parts, books: Session
+) -> None:
+    lotte.follow(lotte.post("/support/packages/done-for-you", {"wishes": ""}))
+    assert lotte.page is not None
+    [form] = lotte.page.all("form", action="/support/packages/done-for-you/withdraw")
+    fields = {field.get("name") or "": field.get("value") or "" for field in form.iter()
+              if field.get("name")}  # fmt: skip
+    for _ in range(2):
+        lotte.follow(lotte.post("/support/packages/done-for-you/withdraw", fields))
+        assert "The request is withdrawn." in text(lotte)
+        lotte.get("/support")
+        assert "Withdrawn on 29 Oct 2026." in text(lotte)
+    lotte.get("/support/packages/done-for-you")
+    assert "Asking costs nothing" in text(lotte)
+    lotte.post("/support/packages/done-for-you/withdraw", {"request": "987654"}, status=404)
+    lotte.post("/support/packages/done-for-you/withdraw", {}, status=404)
+    with app.app_context():
+        number = asked(parts)
+        with transaction() as session:
+            answer_request(session, number, "confirmed", "", catalogue=parts.catalogue,
+                           actor=staff(session), now=NOW)  # fmt: skip
+    answer = lotte.post("/support/packages/done-for-you/withdraw", {"request": str(number)})
+    lotte.follow(answer)
+    assert "further on by now" in text(lotte)
+    assert books.get_one(ServiceRequest, number, populate_existing=True).status == "confirmed"
+
+
 def test_too_long_wishes_come_back(lotte: PortalClient, books: Session) -> None:
     before = row_counts(books)
     lotte.post("/support/packages/done-for-you", {"wishes": "x" * 5001}, status=422)

@@ -9,13 +9,18 @@ from flask_babel import gettext as _
 from portal import formats
 from portal.db import transaction
 from portal.documents.invoice_document import InvoiceDocument
-from portal.domain.amounts import parse_amount
 from portal.domain.crediting import CreditPlan
 from portal.domain.errors import DomainError
 from portal.domain.permissions import StaffPermission
 from portal.queries.invoices import get_invoice
-from portal.services.desk_crediting import credit_key, issue_credit, plan_desk_credit
+from portal.services.desk_crediting import (
+    credit_key,
+    issue_credit,
+    plan_desk_credit,
+    plan_desk_take_back,
+)
 from portal.web.access import requires
+from portal.web.amounts import typed_amount, understood_amount
 from portal.web.desk.payments.forms import CreditForm
 from portal.web.desk.serving import acting_staff, desk_account
 from portal.web.locale import speech
@@ -39,7 +44,7 @@ def credit(account_id: int, number: str) -> ResponseReturnValue:
     invoice = get_invoice(read_connection(), account_id, number, parts().catalogue.vendor.time_zone)
     if invoice is None:
         abort(404)
-    form, plan, status = CreditForm(), None, 200
+    form, plan, pack, status = CreditForm(), None, None, 200
     typed = {line.position: request.form.get(f"line_{line.position}", "").strip()
              for line in invoice.lines}  # fmt: skip
     wrong: dict[int, str] = {}
@@ -50,12 +55,14 @@ def credit(account_id: int, number: str) -> ResponseReturnValue:
             if not wrong:
                 with transaction() as session:
                     plan = plan_desk_credit(session, account_id, number, amounts)
+                    pack = plan_desk_take_back(session, account_id, number, plan)
             if form.validate() and plan is not None and request.form.get("action") == "issue":
                 with transaction() as session:
                     note = issue_credit(
                         session, account_id, number, amounts, shown=form.shown.data or "",
                         reason=form.reason.data or "", catalogue=parts().catalogue,
                         actor=acting_staff(), now=parts().clock.now(),
+                        credits_back=request.form.get("credits_back", 0, type=int),
                     )  # fmt: skip
                 flash(_issued(note.number, plan), "good")
                 return see_other(
@@ -72,7 +79,7 @@ def credit(account_id: int, number: str) -> ResponseReturnValue:
     if plan is not None:
         form.shown.data = credit_key(plan)
     return respond("desk/payments/credit.html", None, status, account=account, invoice=invoice,
-                   form=form, plan=plan, typed=typed, wrong=wrong)  # fmt: skip
+                   form=form, plan=plan, pack=pack, typed=typed, wrong=wrong)  # fmt: skip
 
 
 def _amounts(
@@ -85,11 +92,13 @@ def _amounts(
         if not text:
             continue
         try:
-            amount = parse_amount(text, invoice.currency).minor
+            understood = understood_amount(text, invoice.currency)
         except DomainError as error:
             wrong[line.position] = error_sentence(error)
             continue
+        typed[line.position] = typed_amount(understood)
         # A line that took off is credited below zero: nobody types the minus.
+        amount = understood.minor
         amounts[line.position] = amount if line.net_minor >= 0 else -amount
     return amounts or None, wrong
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask_babel import lazy_gettext as _l
 from wtforms import DateField, HiddenField, StringField
 from wtforms.validators import InputRequired
 
-from portal.domain.amounts import parse_amount
-from portal.domain.errors import DomainError
-from portal.domain.money import Money
 from portal.web.checkout.forms import required
 from portal.web.forms import PortalForm
-from portal.web.messages import error_sentence
 
-__all__ = ["CreditForm", "PayoutForm", "TransferForm", "read_amount"]
+__all__ = ["CreditForm", "PayoutForm", "TransferForm"]
 
 
 class TransferForm(PortalForm):
@@ -43,12 +37,3 @@ class CreditForm(PortalForm):
 
     reason = StringField(_l("Reason, as the customer reads it"), required(_l("Enter the reason.")))
     shown = HiddenField()
-
-
-def read_amount(form: PortalForm, field: Any, currency: str) -> Money | None:
-    """The amount that was typed, or None with the reason on its field."""
-    try:
-        return parse_amount(field.data or "", currency)
-    except DomainError as error:
-        form.problem(field.short_name, error_sentence(error))
-        return None

@@ -12,7 +12,7 @@ from portal import formats
 from portal.db import transaction
 from portal.documents.invoice_document import InvoiceDocument
 from portal.domain.errors import DomainError
-from portal.domain.money import Money, major
+from portal.domain.money import Money
 from portal.domain.permissions import StaffPermission
 from portal.domain.transfers import TransferPlan, plan_deposit
 from portal.queries.desk_payments import (
@@ -30,8 +30,9 @@ from portal.services.transfer_booking import (
     take_back_transfer,
 )
 from portal.web.access import requires
+from portal.web.amounts import read_amount, typed_amount
 from portal.web.desk.payments import crediting
-from portal.web.desk.payments.forms import PayoutForm, TransferForm, read_amount
+from portal.web.desk.payments.forms import PayoutForm, TransferForm
 from portal.web.desk.payments.views import invoice_plan
 from portal.web.desk.serving import acting_staff, desk_account, may
 from portal.web.locale import speech
@@ -168,7 +169,7 @@ def pay_back(account_id: int) -> ResponseReturnValue:
     account = desk_account(account_id)
     form, status = PayoutForm(), 200
     if request.method == "GET":
-        form.amount.data = form.amount.data or _typed(account.balance)
+        form.amount.data = form.amount.data or typed_amount(account.balance)
     else:
         amount = read_amount(form, form.amount, account.currency) if form.validate() else None
         if amount is not None:
@@ -242,7 +243,7 @@ def _transfer(form: TransferForm, currency: str) -> Transfer | None:
 def _propose(form: TransferForm, amount: Money | None) -> None:
     """What is usual: all that is open, and today; typed input that was kept stays."""
     if not form.amount.data and amount is not None:
-        form.amount.data = _typed(amount)
+        form.amount.data = typed_amount(amount)
     form.received_on.data = form.received_on.data or _today()
 
 
@@ -271,7 +272,3 @@ def _today() -> date:
 
 def _money(amount: Money) -> str:
     return formats.format_money(amount, speech().locale)
-
-
-def _typed(amount: Money) -> str:
-    return formats.format_typed(major(amount), speech().locale)

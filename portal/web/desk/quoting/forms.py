@@ -9,7 +9,6 @@ from flask_babel import lazy_gettext as _l
 from wtforms import DateField, HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
-from portal.domain.amounts import parse_amount
 from portal.domain.errors import DomainError, Problem, Rejected
 from portal.domain.money import Money, minor_digits
 from portal.domain.offers import Discount
@@ -18,11 +17,14 @@ from portal.domain.seats import MAXIMUM_SEATS
 from portal.domain.wishes import Free
 from portal.formats import format_typed
 from portal.queries.quote_drafts import DraftLine
+from portal.web.amounts import typed_amount, understood_amount
 from portal.web.checkout.forms import required
 from portal.web.forms import PortalForm
+from portal.web.locale import speech
 
-__all__ = ["DiscountForm", "FreeForm", "LineForm", "SendForm", "discount_form"]
+__all__ = ["LONGEST_MESSAGE", "DiscountForm", "FreeForm", "LineForm", "SendForm", "discount_form"]
 
+LONGEST_MESSAGE = 2000
 _LONGEST_PERCENT = 8
 _SIGNS = frozenset("0123456789.,")
 
@@ -59,7 +61,8 @@ class FreeForm(PortalForm):
         except DomainError as error:
             problems.append(Problem("pieces", error.code, error.data))
         try:
-            unit = parse_amount(self.unit_price.data or "", currency)
+            unit = understood_amount(self.unit_price.data or "", currency)
+            self.unit_price.data = typed_amount(unit)
         except DomainError as error:
             problems.append(Problem("unit_price", error.code, error.data))
         if problems:
@@ -76,10 +79,15 @@ class DiscountForm(PortalForm):
         found: dict[int, Discount] = {}
         for line in lines:
             field = self._fields.get(_name(line.id))
+            if field is None:
+                found[line.id] = Discount()
+                continue
             try:
-                found[line.id] = _discount(str(field.data or "") if field else "", currency)
+                found[line.id] = _discount(field.data or "", currency)
             except DomainError as error:
                 problems.append(Problem(_name(line.id), error.code, error.data))
+            else:
+                field.data = _typed(found[line.id], currency, speech().locale)
         if problems:
             raise Rejected(problems)
         return found
@@ -89,7 +97,7 @@ class SendForm(PortalForm):
     """How long the quote is valid, and what is said with it."""
 
     valid_until = DateField(_l("Valid until"), [InputRequired(_l("Enter a date."))])
-    message = TextAreaField(_l("Message to the customer"), [Length(max=2000)])
+    message = TextAreaField(_l("Message to the customer"), [Length(max=LONGEST_MESSAGE)])
     shown = HiddenField()
 
 
@@ -127,7 +135,7 @@ def _discount(text: str, currency: str) -> Discount:
     if not typed:
         return Discount()
     if not typed.endswith("%"):
-        return Discount(minor=parse_amount(typed, currency).minor)
+        return Discount(minor=understood_amount(typed, currency).minor)
     number = typed[:-1].strip()
     if len(number) > _LONGEST_PERCENT or not number or set(number) - _SIGNS:
         raise DomainError("discount_malformed")

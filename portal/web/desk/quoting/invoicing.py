@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from flask import Blueprint, abort, flash, request, url_for
 from flask.typing import ResponseReturnValue
@@ -101,8 +102,9 @@ def _show(
         offer = preview_offer(account, market, [Offered(_wish(row, market.states))])
     except DomainError as error:
         refusal = error_sentence(error)
-    replaces = problem is not None and problem.code == "quote_would_replace"
-    held = {x.quote_id: x for x in holdings if x.order_id is None} if replaces else {}
+    data = problem.data if problem is not None else {}
+    in_the_way = cast("dict[int, str]", data.get("quotes", {}))
+    held = {x.quote_id: x for x in holdings if x.quote_id in in_the_way}
     return respond(
         "desk/quoting/invoice.html",
         None,

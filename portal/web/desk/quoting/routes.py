@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
+from typing import cast
 
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,16 +13,19 @@ from sqlalchemy.orm import Session
 
 from portal.db import transaction
 from portal.domain.errors import DomainError, Rejected
+from portal.domain.offers import Discount
 from portal.domain.permissions import StaffPermission
 from portal.domain.quotes import last_valid_day
 from portal.domain.wishes import AddOnChoice
 from portal.queries.desk_accounts import DeskAccount
+from portal.queries.quote_drafts import DraftLine
 from portal.queries.quotes import Holding, list_holdings
 from portal.services.quote_drafts import (
     add_to_draft,
     add_to_start,
     discount_draft,
     remove_from_draft,
+    word_draft,
 )
 from portal.services.staff_quoting import invoice_offer, prepare_quote, withdraw_quote
 from portal.web.access import requires
@@ -29,6 +33,7 @@ from portal.web.buying import replaced_ids
 from portal.web.desk.quoting import invoicing
 from portal.web.desk.quoting.choices import begun_with, wish_of
 from portal.web.desk.quoting.forms import (
+    LONGEST_MESSAGE,
     DiscountForm,
     FreeForm,
     LineForm,
@@ -36,7 +41,7 @@ from portal.web.desk.quoting.forms import (
     discount_form,
 )
 from portal.web.desk.quoting.views import DraftView, read_draft
-from portal.web.desk.serving import acting_staff, desk_account
+from portal.web.desk.serving import acting_staff, desk_account, may
 from portal.web.forms import PortalForm
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
@@ -87,7 +92,7 @@ def add_line(account_id: int) -> ResponseReturnValue:
             choice = AddOnChoice(add_on, package, number)
             add_to_start(session, account_id, _me(), product, choice, now)
 
-    return _change(account, write)
+    return _change(account, view, write)
 
 
 @blueprint.post("/quotes/new/free")
@@ -100,35 +105,31 @@ def add_free(account_id: int) -> ResponseReturnValue:
     except Rejected as rejected:
         form.problems(rejected)
         wish = None
+    view, now = read_draft(account, _me()), parts().clock.now()
     if wish is None:
-        return _show(account, read_draft(account, _me()), 422, free_form=form)
-    now = parts().clock.now()
-    return _change(account, lambda session: add_to_draft(session, account_id, _me(), wish, now))
+        return _show(account, view, 422, free_form=form)
+    return _change(
+        account, view, lambda session: add_to_draft(session, account_id, _me(), wish, now)
+    )
 
 
 @blueprint.post("/quotes/new/discounts")
 @requires(StaffPermission.SERVE)
 def change_lines(account_id: int) -> ResponseReturnValue:
     """Take something off the lines, or take one of them away."""
+    if "enter" in request.form:  # the key presses the page's first button, whatever was typed
+        if request.form.get("text") or request.form.get("unit_price"):
+            return add_free(account_id)
+        if request.form.get("quantity", "1") != "1":
+            return add_line(account_id)
     account, now = desk_account(account_id), parts().clock.now()
     gone = _id_of(request.form.get("remove", ""))
-    if gone is not None:
-        return _change(
-            account, lambda session: remove_from_draft(session, account_id, _me(), gone, now)
-        )
-    view = read_draft(account, _me())
-    lines = [line for line, _priced, _problem in view.lines]
-    form = discount_form(lines, account.currency, speech().locale, typed=True)
-    try:
-        discounts = form.discounts(lines, account.currency) if form.validate() else None
-    except Rejected as rejected:
-        form.problems(rejected)
-        discounts = None
-    if discounts is None:
-        return _show(account, view, 422, discounts=form)
-    return _change(
-        account, lambda session: discount_draft(session, account_id, _me(), discounts, now)
-    )
+
+    def write(session: Session) -> None:
+        if gone is not None:
+            remove_from_draft(session, account_id, _me(), gone, now)
+
+    return _change(account, read_draft(account, _me()), write, gone=gone)
 
 
 @blueprint.post("/quotes/new")
@@ -136,8 +137,17 @@ def change_lines(account_id: int) -> ResponseReturnValue:
 def send(account_id: int) -> ResponseReturnValue:
     """Make a quote of the draft and send it; or invoice it at once, where it was asked for."""
     account, form = desk_account(account_id), SendForm()
+    view = read_draft(account, _me())
     if not form.validate():
-        return _show(account, read_draft(account, _me()), 422, send_form=form)
+        return _show(account, view, 422, send_form=form)
+    discounts, given = _typed_discounts(account, view.kept.lines)
+    if given is None:
+        return _show(account, view, 422, discounts=discounts)
+    if any(given[line.id] != line.offered.discount for line in view.kept.lines):
+        flash(
+            _("The discounts change the amount. Look at it once more before you send it."), "warn"
+        )
+        return _change(account, view, lambda _session: None)
     valid_until, message = form.valid_until.data, form.message.data or ""
     shown, request_id = form.shown.data or "", _request_id()
     invoices = request_id is not None and request.form.get("action") == "invoice"
@@ -213,11 +223,39 @@ def withdraw(account_id: int, quote_id: int) -> ResponseReturnValue:
     return see_other(url_for("desk_quoting.show", account_id=account_id, quote_id=quote_id))
 
 
-def _change(account: DeskAccount, write: Callable[[Session], None]) -> ResponseReturnValue:
+def _change(
+    account: DeskAccount,
+    view: DraftView,
+    write: Callable[[Session], None],
+    *,
+    gone: int | None = None,
+) -> ResponseReturnValue:
+    """Change the draft, and keep what else was typed on its page: the discounts, the message."""
+    lines = [line for line in view.kept.lines if line.id != gone]
+    form, given = _typed_discounts(account, lines)
+    if given is None:
+        return _show(account, view, 422, discounts=form)
+    words, now, me = SendForm(), parts().clock.now(), _me()
     stop_reading()
     with transaction() as session:
+        discount_draft(session, account.id, me, given, now)
+        if "message" in request.form:
+            message = (words.message.data or "")[:LONGEST_MESSAGE]
+            word_draft(session, account.id, me, message, words.valid_until.data, now)
         write(session)
     return see_other(url_for("desk_quoting.draft", account_id=account.id, request=_request_id()))
+
+
+def _typed_discounts(
+    account: DeskAccount, lines: Sequence[DraftLine]
+) -> tuple[DiscountForm, dict[int, Discount] | None]:
+    """What the page takes off its lines; None with the problems in the form."""
+    form = discount_form(lines, account.currency, speech().locale, typed=True)
+    try:
+        return form, form.discounts(lines, account.currency) if form.validate() else None
+    except Rejected as rejected:
+        form.problems(rejected)
+        return form, None
 
 
 def _me() -> int:
@@ -248,29 +286,33 @@ def _show(
     send_form: SendForm | None = None,
     holdings: tuple[Holding, ...] = (),
 ) -> ResponseReturnValue:
-    """The draft's page; only the form that was sent keeps what was typed, with its problems."""
-    lines = [line for line, _priced, _problem in view.lines]
+    """The draft's page, with what was typed and the problems of what was asked for."""
+    is_typed = request.method == "POST"
     sent: PortalForm | None = line_form or free_form or discounts or send_form
-    replaced = list({x.quote_id: x for x in holdings}.values()) if _is_of_quotes(problem) else []
+    replaced = _replaced(problem, holdings)
     if problem is not None and sent is not None:
         if isinstance(problem, Rejected):
             sent.problems(problem)
         else:
             sent.problem(_FIELDS.get(problem.code, ""), error_sentence(problem))
     last = last_valid_day(view.market.today, parts().catalogue.policy.quote_validity_days)
+    if view.kept.valid_until is not None and view.kept.valid_until >= view.market.today:
+        last = view.kept.valid_until
     return respond(
         "desk/quoting/draft.html",
         None,
         status,
         account=account,
         view=view,
-        line_form=line_form or LineForm(formdata=None, data={"quantity": "1"}),
-        free_form=free_form or FreeForm(formdata=None, data={"pieces": "1"}),
-        discounts=discounts or discount_form(lines, account.currency, speech().locale, typed=False),
-        send_form=send_form or SendForm(formdata=None, data={"valid_until": last}),
+        line_form=line_form or LineForm(data={"quantity": "1"}),
+        free_form=free_form or FreeForm(data={"pieces": "1"}),
+        discounts=discounts
+        or discount_form(view.kept.lines, account.currency, speech().locale, typed=is_typed),
+        send_form=send_form or SendForm(data={"valid_until": last, "message": view.kept.message}),
         sent=sent,
         request_id=_request_id(),
-        replaced=[held for held in replaced if held.order_id is None],
+        may_credit=may(StaffPermission.CREDIT),
+        replaced=replaced,
         today=view.market.today,
     )
 
@@ -279,5 +321,9 @@ _FIELDS = {"validity_past": "valid_until", "validity_too_long": "valid_until",
            "not_offered": "what"}  # fmt: skip
 
 
-def _is_of_quotes(problem: DomainError | None) -> bool:
-    return problem is not None and problem.code == "quote_would_replace"
+def _replaced(problem: DomainError | None, holdings: Sequence[Holding]) -> list[Holding]:
+    """The open quotes that sending once more replaces (Q1): those that were in the way, no others."""
+    if problem is None or problem.code != "quote_would_replace":
+        return []
+    in_the_way = cast("dict[int, str]", problem.data["quotes"])
+    return list({x.quote_id: x for x in holdings if x.quote_id in in_the_way}.values())

@@ -17,7 +17,7 @@ from portal.languages import language
 from portal.queries.desk_accounts import DeskAccount
 from portal.queries.invoiced_ahead import list_invoiced_ahead
 from portal.queries.prices import get_price_book
-from portal.queries.quote_drafts import DraftLine, list_draft
+from portal.queries.quote_drafts import Draft, DraftLine, get_draft
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.quoting import preview_quote
 from portal.web.desk.quoting.choices import ChoiceGroup, list_choices
@@ -63,12 +63,17 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True)
 class DraftView:
-    """The draft: each line with its priced lines, or with the `problem` of the whole of it."""
+    """The draft: each line with its priced lines, or with the `problem` of the whole of it.
+
+    `kept` is it as it was stored. `gives_credits`: a discount on a pack gives more than one person may give away.
+    """
 
     lines: tuple[tuple[DraftLine, list[tuple[str, PricedLine]], str], ...]
     offer: OfferView | None
     choices: list[ChoiceGroup]
     market: Market
+    kept: Draft
+    gives_credits: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -103,24 +108,27 @@ def preview_offer(account: DeskAccount, market: Market, offered: Sequence[Offere
 def read_draft(account: DeskAccount, person_id: int) -> DraftView:
     """The person's draft for the customer; a line that cannot be sold (any more) says why."""
     market = read_market(account)
-    drafted = list_draft(read_connection(), account.id, person_id)
+    kept = get_draft(read_connection(), account.id, person_id)
     problems: dict[int, str] = {}
     sound: list[DraftLine] = []
-    offer = None
-    for line in drafted:
+    offer, gives_credits = None, False
+    for line in kept.lines:
         try:
             offer = preview_offer(account, market, [x.offered for x in (*sound, line)])
             sound.append(line)
         except DomainError as error:
             problems[line.id] = error_sentence(error)
+            gives_credits = gives_credits or error.code == "discount_gives_credits"
     begun = [x.offered.wish for x in sound if isinstance(x.offered.wish, Start)]
     return DraftView(
-        tuple((x, _priced_of(offer, sound, x), problems.get(x.id, "")) for x in drafted),
+        tuple((x, _priced_of(offer, sound, x), problems.get(x.id, "")) for x in kept.lines),
         offer,
         list_choices(
             market.states, begun, market.book, parts().catalogue, speech().locale, market.today
         ),
         market,
+        kept,
+        gives_credits,
     )
 
 

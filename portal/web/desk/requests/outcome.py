@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.changes import ChangeTime, PlannedChange, plan_period_change, plan_plan_change
 from portal.domain.errors import DomainError
-from portal.domain.money import Money
+from portal.domain.late_reductions import LateCredit, confirmation_key, plan_late_credits
+from portal.domain.money import Money, total
 from portal.domain.periods import Interval, Period
 from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.requests import RequestKind, RequestStatus, RequestStep, can_take
@@ -18,7 +19,7 @@ from portal.domain.subscriptions import SubscriptionState
 from portal.queries.desk_accounts import DeskAccount
 from portal.queries.holders import HeldBy, list_subscription_held
 from portal.queries.prices import get_price_book
-from portal.queries.requests import ChangeRequestRow
+from portal.queries.requests import ChangeRequestRow, ToHandle
 from portal.queries.subscriptions import list_subscription_states
 
 __all__ = ["Outcome", "outcome_of"]
@@ -39,13 +40,20 @@ class Outcome:
     interval: Interval | None = None
     losing: tuple[HeldBy, ...] = ()
     period: Period | None = None
+    late: tuple[LateCredit, ...] = ()
+
+    @property
+    def credited(self) -> Money | None:
+        """What is credited with the confirmation, without VAT; None for nothing."""
+        nets = [one.net for one in self.late]
+        return total(nets, nets[0].currency) if nets else None
 
 
 def outcome_of(
-    connection: Connection, row: ChangeRequestRow, active_admins: int, account: DeskAccount,
-    catalogue: Catalogue,
-) -> Outcome | None:  # fmt: skip
+    connection: Connection, found: ToHandle, account: DeskAccount, catalogue: Catalogue
+) -> Outcome | None:
     """What confirming it would do, by the plan that then does it; None where that is no way."""
+    row, active_admins = found.request, found.active_admins
     kind = RequestKind(row.kind)
     if not can_take(kind, RequestStatus(row.status), RequestStep.CONFIRM):
         return None
@@ -54,9 +62,15 @@ def outcome_of(
     if state is None:
         return Outcome(DomainError("item_unknown"))
     try:
-        return _planned(connection, row, kind, state, active_admins, account, catalogue)
+        outcome = _planned(connection, row, kind, state, active_admins, account, catalogue)
     except DomainError as error:
         return Outcome(error)
+    if kind is not RequestKind.FEWER_SEATS:
+        return outcome
+    late = plan_late_credits(
+        row.sent_on, row.quantity or 0, found.invoiced, catalogue.policy.change_notice_days
+    )
+    return replace(outcome, key=confirmation_key(outcome.key, late), late=late)
 
 
 def _planned(

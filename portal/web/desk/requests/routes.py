@@ -86,6 +86,7 @@ def index() -> ResponseReturnValue:
         state=state,
         states=_STATES,
         now=parts().clock.now(),
+        today=parts().clock.today(catalogue.vendor.time_zone),
     )
 
 
@@ -200,16 +201,18 @@ def _show(
     found = get_request_to_handle(connection, account.id, request_id)
     if found is None:
         abort(404)
-    row, active_admins = found
+    row = found.request
     story = get_story(connection, request_id)
     kind, reached = RequestKind(row.kind), RequestStatus(row.status)
-    outcome = outcome_of(connection, row, active_admins, account, catalogue)
+    outcome = outcome_of(connection, found, account, catalogue)
     return respond(
         "desk/requests/show.html",
         None,
         status,
         account=account,
         asked=request_view(row, catalogue, speech().locale),
+        invoiced=found.invoiced,
+        today=parts().clock.today(account.time_zone),
         timeline_entries=plan_timeline(kind, reached, story.steps),
         said=story.said,
         outcome=outcome,

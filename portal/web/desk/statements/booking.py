@@ -55,7 +55,7 @@ def _do(row: EntryRow, value: str, served: dict[int, bool], outcome: Outcome) ->
         raise DomainError("invoice_unknown")
     entry = row.entry
     words = entry.reference or entry.text
-    transfer = Transfer(entry.amount, entry.booked_on, words, row.id)
+    transfer = Transfer(entry.amount, entry.received_on, words, row.id)
     kind, _, rest = value.partition(":")
     with transaction() as session:
         if kind == "invoice":

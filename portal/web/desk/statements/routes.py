@@ -17,24 +17,32 @@ from portal.domain.permissions import StaffPermission
 from portal.queries.bank_statements import (
     EntryRow,
     StatementRow,
+    count_waiting,
     get_entry,
     get_statement,
     list_entries,
     list_statements,
+    list_waiting,
 )
 from portal.queries.desk_accounts import get_desk_account
 from portal.queries.transfers_to_match import find_candidate, list_candidates
 from portal.services.statement_import import Imported, import_statements, put_back
 from portal.web.access import requires
-from portal.web.desk.serving import acting_staff, served_by
+from portal.web.desk.serving import acting_staff, reader, served_by
 from portal.web.desk.statements.booking import Outcome, carry_out
-from portal.web.desk.statements.views import Option, entry_views, option_for
+from portal.web.desk.statements.views import (
+    EntryView,
+    Option,
+    balance_option,
+    entry_views,
+    option_for,
+)
 from portal.web.forms import PortalForm
 from portal.web.large_files import accepts_files_up_to
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
-from portal.web.signed_in import parts, read_connection, signed_in, stop_reading
+from portal.web.signed_in import parts, read_connection, stop_reading
 
 __all__ = ["blueprint"]
 
@@ -54,13 +62,14 @@ class StatementForm(PortalForm):
 @blueprint.get("")
 @requires(StaffPermission.SERVE)
 def index() -> ResponseReturnValue:
-    """The imports, the latest first; an account executive sees their own."""
-    rows = list_statements(
-        read_connection(), _mine(), before=_number("before", _HIGHEST), limit=_PAGE + 1
-    )
+    """The imports, the latest first, and what waits; an account executive sees their own imports."""
+    connection = read_connection()
+    before = _number("before", _HIGHEST)
+    rows = list_statements(connection, reader(), before=before, limit=_PAGE + 1)
     following = rows[_PAGE - 1].id if len(rows) > _PAGE else None
     return respond("desk/statements/index.html", statements=rows[:_PAGE], following=following,
-                   is_first="before" not in request.args)  # fmt: skip
+                   is_first="before" not in request.args,
+                   waiting=count_waiting(connection, reader()))  # fmt: skip
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -118,15 +127,13 @@ def show(statement_id: int) -> ResponseReturnValue:
     if which not in ("waiting", "all"):
         abort(404)
     after = _number("after", 0)
-    rows = list_entries(read_connection(), statement_id, _mine(), which=which, after=after,
+    rows = list_entries(read_connection(), statement_id, reader(), which=which, after=after,
                         limit=_PAGE + 1)  # fmt: skip
     shown = rows[:_PAGE]
-    waiting = [row.entry for row in shown if row.status == "waiting"]
-    candidates = list_candidates(read_connection(), waiting, served_by()) if waiting else []
     return respond(
         "desk/statements/show.html",
         statement=statement,
-        views=entry_views(shown, candidates),
+        views=_proposed(shown),
         which=which,
         following=shown[-1].id if len(rows) > _PAGE else None,
         is_first=not after,
@@ -138,14 +145,33 @@ def show(statement_id: int) -> ResponseReturnValue:
 def book(statement_id: int) -> ResponseReturnValue:
     """Do what was chosen for the entries of the page; what is left open stays so."""
     _statement(statement_id)
-    choices = []
-    for name, value in request.form.items():
-        key = name.removeprefix("entry_")
-        if name.startswith("entry_") and value and key.isascii() and key.isdigit():
-            choices.append((int(key[:18]), value[:200]))
-    rows = [(_entry_of(statement_id, key), value) for key, value in choices[:_PAGE]]
-    _tell(carry_out([(row, value) for row, value in rows if row is not None]))
+    _tell(
+        carry_out([(row, value) for row, value in _choices() if row.statement_id == statement_id])
+    )
     return see_other(url_for("desk_statements.show", statement_id=statement_id))
+
+
+@blueprint.get("/waiting")
+@requires(StaffPermission.SERVE)
+def waiting() -> ResponseReturnValue:
+    """What waits for the person at the desk, also of statements that somebody else imported."""
+    connection, after = read_connection(), _number("after", 0)
+    rows = list_waiting(connection, reader(), after=after, limit=_PAGE + 1)
+    shown = rows[:_PAGE]
+    return respond(
+        "desk/statements/waiting.html",
+        views=_proposed(shown),
+        following=shown[-1].id if len(rows) > _PAGE else None,
+        is_first=not after,
+    )
+
+
+@blueprint.post("/waiting/book")
+@requires(StaffPermission.SERVE)
+def book_waiting() -> ResponseReturnValue:
+    """Do what was chosen for the entries of the page, whichever statements they are of."""
+    _tell(carry_out(_choices()))
+    return see_other(url_for("desk_statements.waiting"))
 
 
 @blueprint.get("/entries/<int:entry_id>")
@@ -163,7 +189,8 @@ def entry(entry_id: int) -> ResponseReturnValue:
         sought = "" if found else _("No invoice and no customer of yours has this number.")
         options = found
     return respond("desk/statements/entry.html", view=view, options=options, typed=typed,
-                   sought=sought, statement=_statement(row.statement_id))  # fmt: skip
+                   sought=sought,
+                   statement=get_statement(connection, row.statement_id, reader()))  # fmt: skip
 
 
 @blueprint.post("/entries/<int:entry_id>/book")
@@ -171,6 +198,7 @@ def entry(entry_id: int) -> ResponseReturnValue:
 def book_entry(entry_id: int) -> ResponseReturnValue:
     """Book one entry as chosen, set it aside, or let it wait again."""
     row, value = _entry(entry_id), request.form.get("target", "")[:200]
+    is_own = get_statement(read_connection(), row.statement_id, reader()) is not None
     if value == "back":
         stop_reading()
         try:
@@ -184,7 +212,27 @@ def book_entry(entry_id: int) -> ResponseReturnValue:
     _tell(outcome)
     if outcome.wrong:
         return see_other(url_for("desk_statements.entry", entry_id=entry_id))
+    if not is_own:
+        return see_other(url_for("desk_statements.waiting"))
     return see_other(url_for("desk_statements.show", statement_id=row.statement_id))
+
+
+def _proposed(rows: list[EntryRow]) -> list[EntryView]:
+    """The entries with what is proposed for those that wait."""
+    waiting = [row.entry for row in rows if row.status == "waiting"]
+    candidates = list_candidates(read_connection(), waiting, served_by()) if waiting else []
+    return entry_views(rows, candidates)
+
+
+def _choices() -> list[tuple[EntryRow, str]]:
+    """What the review's form says of each entry that the person may see."""
+    typed = []
+    for name, value in request.form.items():
+        key = name.removeprefix("entry_")
+        if name.startswith("entry_") and value and key.isascii() and key.isdigit():
+            typed.append((int(key[:18]), value[:200]))
+    rows = [(get_entry(read_connection(), key, reader()), value) for key, value in typed[:_PAGE]]
+    return [(row, value) for row, value in rows if row is not None]
 
 
 def _sought(row: EntryRow, typed: str) -> list[Option]:
@@ -205,7 +253,7 @@ def _sought(row: EntryRow, typed: str) -> list[Option]:
         return []
     if currency != row.entry.amount.currency:
         return []
-    return [Option(f"account:{key}", _("Balance of %(customer)s", customer=name), True)]
+    return [balance_option(key, name, chosen=True)]
 
 
 def _tell(outcome: Outcome) -> None:
@@ -232,26 +280,14 @@ def _tell(outcome: Outcome) -> None:
         flash(_("Nothing was chosen, so nothing was booked."), "info")
 
 
-def _mine() -> int | None:
-    """A statement names the payers of all customers: who does not serve all sees their own alone."""
-    who = signed_in()
-    assert who is not None, "a route of the desk asks for a person"
-    return who.person_id if served_by() is not None else None
-
-
 def _statement(statement_id: int) -> StatementRow:
-    found = get_statement(read_connection(), statement_id, _mine())
+    found = get_statement(read_connection(), statement_id, reader())
     return found if found is not None else abort(404)
 
 
 def _entry(entry_id: int) -> EntryRow:
-    found = get_entry(read_connection(), entry_id, _mine())
+    found = get_entry(read_connection(), entry_id, reader())
     return found if found is not None else abort(404)
-
-
-def _entry_of(statement_id: int, entry_id: int) -> EntryRow | None:
-    found = get_entry(read_connection(), entry_id, _mine())
-    return found if found is not None and found.statement_id == statement_id else None
 
 
 def _number(name: str, otherwise: int) -> int:

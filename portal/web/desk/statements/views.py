@@ -11,21 +11,35 @@ from portal import formats
 from portal.domain.bank_statements import Match, MatchKind, plan_matching
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
+from portal.domain.payment_references import Slip, SlipKind
 from portal.domain.transfers import TransferPlan, plan_transfer
 from portal.queries.bank_statements import EntryRow
 from portal.queries.transfers_to_match import Candidate
 from portal.web.locale import speech
 
-__all__ = ["EntryView", "Option", "entry_views", "option_for"]
+__all__ = ["EntryView", "Option", "SlipView", "balance_option", "entry_views", "option_for"]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What an entry can be booked as: `value` is what the form sends."""
+    """What an entry can be booked as: `value` is what the form sends.
+
+    `effect` is what it does, which one decides by; `whose` the invoice and the customer.
+    """
 
     value: str
-    label: str
+    effect: str
+    whose: str
     is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SlipView:
+    """A mistyped reference and the right one, each before, in and behind where they differ."""
+
+    sentence: str
+    typed: tuple[str, str, str]
+    meant: tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,7 @@ class EntryView:
     kind: str
     sentence: str
     options: tuple[Option, ...]
-    candidate: Candidate | None = None
+    slips: tuple[SlipView, ...] = ()
 
 
 def entry_views(rows: Sequence[EntryRow], candidates: Sequence[Candidate]) -> list[EntryView]:
@@ -61,14 +75,20 @@ def option_for(
     invoice, entry = found.invoice, row.entry
     try:
         plan = plan_transfer(invoice.status, invoice.number, still_open, entry.amount,
-                             entry.booked_on, entry.booked_on)  # fmt: skip
+                             entry.received_on, entry.received_on)  # fmt: skip
     except DomainError:
         return None
     return Option(
         f"invoice:{found.account_id}:{invoice.number}:{plan.key}",
-        _effect(plan, invoice.number, found.account_name),
+        _effect(plan),
+        f"{invoice.number}, {found.account_name}",
         chosen,
     )
+
+
+def balance_option(account_id: int, customer: str, *, chosen: bool = False) -> Option:
+    """Keeping the money of the entry for the customer, where it pays no invoice."""
+    return Option(f"account:{account_id}", _("Goes on the balance"), customer, chosen)
 
 
 def _proposed(
@@ -88,20 +108,48 @@ def _proposed(
         if row.entry.amount.currency == named.invoice.open.currency and (
             match.kind in (MatchKind.PAID, MatchKind.VOID)
         ):
-            options.append(
-                Option(
-                    f"account:{named.account_id}",
-                    _("Balance of %(customer)s", customer=named.account_name),
-                )
-            )
+            options.append(balance_option(named.account_id, named.account_name))
     else:
         sentence = _sentence(match, None, row.entry.amount)
         if match.suggestions and not any(options):
+            first = known[match.suggestions[0]]
+            options.append(balance_option(first.account_id, first.account_name))
             sentence = _(
                 "It resembles invoice %(number)s, for which nothing is to be paid any more.",
-                number=known[match.suggestions[0]].invoice.number,
+                number=first.invoice.number,
             )
-    return EntryView(row, match.kind.value, sentence, tuple(filter(None, options)), named)
+    slips = tuple(_slip(slip, known[key].invoice.number) for key, slip in match.slips.items())
+    return EntryView(row, match.kind.value, sentence, tuple(filter(None, options)), slips)
+
+
+def _slip(slip: Slip, number: str) -> SlipView:
+    typed, meant = (
+        (whole[: slip.place - 1], part, whole[slip.place - 1 + len(part) :])
+        for whole, part in ((slip.typed, slip.written), (slip.meant, slip.right))
+    )
+    place, written, right = str(slip.place), slip.written, slip.right
+    match slip.kind:
+        case SlipKind.WRONG:
+            sentence = _(
+                "Character %(place)s of the reference is %(written)s; on invoice %(number)s it is %(right)s.",
+                place=place, written=written, number=number, right=right,
+            )  # fmt: skip
+        case SlipKind.SWAPPED:
+            sentence = _(
+                "Characters %(place)s and %(next)s of the reference are swapped: on invoice %(number)s they are %(right)s.",
+                place=place, next=str(slip.place + 1), number=number, right=right,
+            )  # fmt: skip
+        case SlipKind.ADDED:
+            sentence = _(
+                "Character %(place)s of the reference, %(written)s, is one too many for invoice %(number)s.",
+                place=place, written=written, number=number,
+            )  # fmt: skip
+        case _:
+            sentence = _(
+                "Character %(place)s of the reference is missing: on invoice %(number)s it is %(right)s.",
+                place=place, number=number, right=right,
+            )  # fmt: skip
+    return SlipView(sentence, typed, meant)
 
 
 def _sentence(match: Match, named: Candidate | None, still_open: Money) -> str:
@@ -134,18 +182,12 @@ def _sentence(match: Match, named: Candidate | None, still_open: Money) -> str:
     return _("No invoice fits.")
 
 
-def _effect(plan: TransferPlan, number: str, customer: str) -> str:
+def _effect(plan: TransferPlan) -> str:
     if plan.settles and plan.to_balance.is_zero:
-        return _("%(number)s, %(customer)s: paid in full", number=number, customer=customer)
+        return _("Paid in full")
     if plan.settles:
-        return _(
-            "%(number)s, %(customer)s: paid, %(amount)s too much",
-            number=number, customer=customer, amount=_money(plan.to_balance),
-        )  # fmt: skip
-    return _(
-        "%(number)s, %(customer)s: %(amount)s stays open",
-        number=number, customer=customer, amount=_money(plan.left),
-    )  # fmt: skip
+        return _("Paid, %(amount)s too much", amount=_money(plan.to_balance))
+    return _("%(amount)s stays open", amount=_money(plan.left))
 
 
 def _money(amount: Money) -> str:

@@ -65,7 +65,10 @@ def done(task_id: int) -> ResponseReturnValue:
     _task_or_404(task_id)
     stop_reading()
     with transaction() as session:
-        was_open = finish_task(session, task_id, actor=acting_staff(), now=parts().clock.now())
+        was_open = finish_task(
+            session, task_id, catalogue=parts().catalogue, actor=acting_staff(),
+            now=parts().clock.now(),
+        )  # fmt: skip
     if was_open:
         flash(_("The task is done."), "good")
     else:

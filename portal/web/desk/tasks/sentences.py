@@ -125,7 +125,7 @@ KINDS: dict[str, _Words] = {
     "not_granted": _Words(
         _l("Paid, but not granted"),
         _l("A part of order %(order)s could not be given: what it was for is gone."),
-        _l("Agree with the customer what to do, and credit what was paid too much."),
+        _l("Agree with the customer what to do, and credit what was paid too much. Once this is done, so is the order."),
     ),
     "granted_after_renewal": _Words(
         _l("Paid after the renewal"),
@@ -188,13 +188,14 @@ _UNKNOWN = _Words(
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task as pages show it."""
+    """A task as pages show it; `service_id` is the ServiceRequest that one of a package is about."""
 
     row: TaskRow
     name: str
     what: str
     advice: str
     invoice: str
+    service_id: int | None = None
 
 
 def task_views(rows: Iterable[TaskRow]) -> list[TaskView]:
@@ -215,9 +216,10 @@ def _view(row: TaskRow) -> TaskView:
     return TaskView(
         row=row,
         name=str(words.name),
-        what=str(words.what) % said,
+        what=formats.filled(str(words.what), said, speech().locale),
         advice=str(words.advice),
         invoice=str(details.get("invoice") or ""),
+        service_id=details.get("request_id") if row.kind.startswith("service_") else None,
     )
 
 

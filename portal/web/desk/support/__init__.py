@@ -1,0 +1,1 @@
+"""What customers write, and the packages that they ask for, at the desk."""
