@@ -31,6 +31,7 @@ from portal.domain.money import Money, major, minor_digits, round_half_away
 __all__ = [
     "as_written",
     "babel_locale",
+    "colon",
     "filled",
     "format_country",
     "format_day",
@@ -127,6 +128,11 @@ def filled(sentence: str, values: Mapping[str, object], locale: str) -> str:
             sentence,
         )
     return as_written(sentence % values, locale)
+
+
+def colon(locale: str) -> str:
+    """The sign between a label and its value: French sets a space before it, and no line ends there."""
+    return "\u00a0:" if locale == "fr" else ":"
 
 
 def as_written(text: str, locale: str) -> str:

@@ -27,6 +27,27 @@
   document.addEventListener("DOMContentLoaded", () => focusSummary(document));
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.target));
 
+  /* Who stood in what was replaced, and stands nowhere now, goes on from the top of the content. */
+  let wasInside = false;
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    wasInside = detail.target.contains(document.activeElement);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const main = document.getElementById("main");
+    if (wasInside && main && document.activeElement === document.body) main.focus({ preventScroll: true });
+    wasInside = false;
+  });
+
+  /* A page that asks again by itself stays as it is, focus and all, while the answer is the same:
+     nothing is read out every three seconds. */
+  const words = (text) => text.replace(/\s+/g, " ").trim();
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const asked = detail.requestConfig.elt.getAttribute("hx-trigger") || "";
+    if (!asked.startsWith("every ")) return;
+    const answer = new DOMParser().parseFromString(detail.serverResponse, "text/html");
+    if (words(answer.body.textContent) === words(detail.target.textContent)) detail.shouldSwap = false;
+  });
+
   /* What a person's own request will replace is busy until then; what looks by itself stays quiet. */
   const busy = (isBusy) => ({ detail: { target, requestConfig } }) => {
     if (requestConfig.triggeringEvent) target.ariaBusy = isBusy ? "true" : null;

@@ -9,12 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    pass_eval_context,
+    select_autoescape,
+)
+from jinja2.nodes import EvalContext
+from markupsafe import Markup, escape
 
+from portal import formats
 from portal.config import ROOT
 from portal.domain.catalogue import Vendor
 from portal.domain.money import Money
@@ -82,14 +91,33 @@ def _environment(locale: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     # The i18n extension adds this method; jinja2 has no types for it.
-    cast(Any, environment).install_gettext_callables(
-        words.translations.gettext, words.translations.ngettext, newstyle=True
-    )
+    cast(Any, environment).install_gettext_callables(*_sentences(words), newstyle=False)
     environment.filters["money"] = _money_filter(words)
     environment.filters["day"] = _day_filter(words)
     environment.filters["integer"] = words.integer
     environment.globals["locale"] = locale
+    environment.globals["colon"] = partial(formats.colon, words.locale)
     return environment
+
+
+def _sentences(words: Language) -> tuple[Callable[..., str], Callable[..., str]]:
+    """`_` and `ngettext` of the templates: the language's own, the values escaped where it is HTML."""
+
+    def written(context: EvalContext, said: Callable[..., str], values: dict[str, Any]) -> str:
+        if not context.autoescape:
+            return said(**values)
+        escaped = {name: escape(value) for name, value in values.items()}
+        return Markup(said(**escaped))  # noqa: S704 - our own words, their values escaped
+
+    @pass_eval_context
+    def gettext(context: EvalContext, text: str, /, **values: Any) -> str:
+        return written(context, partial(words.gettext, text), values)
+
+    @pass_eval_context
+    def ngettext(context: EvalContext, one: str, many: str, number: int, /, **values: Any) -> str:
+        return written(context, partial(words.ngettext, one, many, number), values)
+
+    return gettext, ngettext
 
 
 def _money_filter(words: Language) -> Callable[..., str]:

@@ -142,7 +142,7 @@ class RequestStepMail(_AboutRequest):
         if self.status == "confirmed":
             day = words.day(date.fromisoformat(self.effective_on))
             return _(
-                "It counts from %(day)s. Until then everything works as it does now, and you can undo it on the licences page.",
+                "It takes effect on %(day)s. Until then everything works as it does now, and you can undo it on the licences page.",
                 day=day,
             )
         if self.status == "lapsed":
@@ -214,7 +214,9 @@ class DeskRequestStep(_WrittenAboutRequest):
         """What is to be done, as a sentence; empty where it is nothing."""
         _ = words.gettext
         if self.happened == "sent":
-            return _("The day on which it was sent counts for the notice. See to it on the desk.")
+            return _(
+                "The day on which it was sent counts for the notice. Deal with it on the desk."
+            )
         if self.happened == "lapsed":
             return _("The invoice was credited before its money came. Price the request anew.")
         if self.happened == "paid":

@@ -241,8 +241,7 @@ def ask_at_renewal(
             problem = error_sentence(error)
         else:
             day = format_day(planned.time.effective_on, speech().locale)
-            flash(_("Your change waits for %(day)s. Until then all stays as it is, and you can "
-                    "undo it.", day=day), "good")  # fmt: skip
+            flash(_("Your change takes effect on %(day)s. Until then all stays as it is, and you can undo it.", day=day), "good")  # fmt: skip
             return see_other(page.back)
     totals, button = None, ""
     if planned is not None:

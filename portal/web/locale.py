@@ -244,6 +244,10 @@ def _country(code: str) -> str:
     return formats.format_country(code, speech().locale)
 
 
+def _colon() -> str:
+    return formats.colon(speech().locale)
+
+
 def _localized(text: Any) -> str:
     """A LocalizedText of the catalogue in the request's language."""
     return str(text.in_(speech().locale))
@@ -273,6 +277,7 @@ def install(app: Flask, babel: Babel) -> None:
         _=words,
         gettext=words,
         ngettext=_ngettext,
+        colon=_colon,
         speech=speech,
         language_names=LANGUAGE_NAMES,
     )

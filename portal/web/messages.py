@@ -65,7 +65,7 @@ SENTENCES: dict[str, Any] = {
         "Your billing period changes on %(on)s, and this is not sold for that period. Undo that change first, or choose something else."
     ),
     "date_moved": _l(
-        "Since you opened this page the date has become %(on)s. Nothing was changed: check it before you confirm."
+        "Since you opened this page the date has become %(on)s. Nothing was saved: check it before you confirm."
     ),
     "licences_in_use": _l(
         "At least %(minimum)s licences are needed: so many people work with the trial."
@@ -128,7 +128,7 @@ SENTENCES: dict[str, Any] = {
         "Another change that waits depends on this one: without it, it is not sold in your billing period. Undo that one first."
     ),
     "cancellation_moved": _l(
-        "Since you opened this page the last day has become %(day)s. Nothing was changed: look at it again before you cancel."
+        "Since you opened this page the last day has become %(day)s. Nothing was saved: look at it again before you cancel."
     ),
     # Billing
     "change_differs": _l(

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 __all__ = [
     "TARGET",
     "cut_off_when_spaced",
+    "lost_in_forced_colours",
     "moving",
     "small_targets",
     "unseen_focus",
@@ -115,6 +116,25 @@ _MOVING = """() => {
 }"""
 
 
+# Where the reader's own few colours are used, a box has a line, and what is chosen or done another
+# colour than what is not.
+_COLOURLESS = """() => {
+  const canvas = getComputedStyle(document.body).backgroundColor;
+  const isShown = (e) => e.checkVisibility({ visibilityProperty: true }) && e.clientWidth > 1;
+  const hasLine = ({ borderTopStyle: line, borderTopWidth: width, borderTopColor: colour }) =>
+    line !== "none" && parseFloat(width) >= 1 && colour !== canvas && colour !== "rgba(0, 0, 0, 0)";
+  const boxes = [...document.querySelectorAll(".button, .tag, .input, .avatar, progress")];
+  const chosen = [...document.querySelectorAll(
+    ":is(.side, .menu) [aria-current], .button[aria-current]")];
+  const done = [...document.querySelectorAll(".progress > .done")];
+  return [
+    ...boxes.filter((e) => isShown(e) && !hasLine(getComputedStyle(e))),
+    ...chosen.filter((e) => isShown(e) && getComputedStyle(e).backgroundColor === canvas),
+    ...done.filter((e) => getComputedStyle(e, "::before").backgroundColor === canvas),
+  ].map((e) => e.outerHTML.slice(0, 110));
+}"""
+
+
 def small_targets(page: Page) -> list[str]:
     """What is too small to be pressed by an unsteady hand."""
     return _asked(page, _SMALL, TARGET)
@@ -139,6 +159,14 @@ def cut_off_when_spaced(page: Page) -> list[str]:
 def moving(page: Page) -> list[str]:
     """What moves on a page that was asked not to."""
     return _asked(page, _MOVING)
+
+
+def lost_in_forced_colours(page: Page) -> list[str]:
+    """What cannot be told apart where the reader's system chooses the colours."""
+    page.emulate_media(forced_colors="active")
+    found = _asked(page, _COLOURLESS)
+    page.emulate_media(forced_colors="none")
+    return found
 
 
 def _asked(page: Page, script: str, *values: Any) -> list[str]:

@@ -38,8 +38,8 @@ def _import(*lines: str) -> Open:
         page.goto("/members/import")
         content = "\n".join(("email,name,role,status,licence:crm", *lines)).encode()
         page.set_input_files("#file", {"name": "a.csv", "mimeType": "text/csv", "buffer": content})
-        page.locator("main form button.main").click()
-        page.locator("#file").wait_for(state="detached")
+        with page.expect_navigation():
+            page.locator("main form button.main").click()
 
     return go
 

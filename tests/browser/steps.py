@@ -12,10 +12,31 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 __all__ = [
-    "DEBIT_FAILS_LATER", "FAILS_WHEN_CHARGED", "HARD_DECLINE", "NEEDS_APPROVAL", "NO_MONEY",
-    "PREPAID", "WORKS", "add_licences", "ask_for_link", "choose_language", "link_in", "move_clock",
-    "open_add", "open_mail", "path_of", "pay_owed", "pay_with_new_card", "place_order",
-    "present_total", "save_card", "save_method", "save_payment_step", "sign_in_as", "total_field",
+    "DEBIT_FAILS_LATER",
+    "FAILS_WHEN_CHARGED",
+    "HARD_DECLINE",
+    "NEEDS_APPROVAL",
+    "NO_MONEY",
+    "PREPAID",
+    "WORKS",
+    "add_licences",
+    "ask_for_link",
+    "choose_language",
+    "link_in",
+    "move_clock",
+    "open_add",
+    "open_mail",
+    "path_of",
+    "pay_owed",
+    "pay_with_new_card",
+    "place_order",
+    "present_total",
+    "save_card",
+    "save_method",
+    "save_payment_step",
+    "see_it_done",
+    "sign_in_as",
+    "total_field",
     "while_checked",
 ]  # fmt: skip
 
@@ -137,6 +158,12 @@ def place_order(page: Page) -> str:
     page.locator("form[action$='/service-order'] button[type=submit]").click()
     page.wait_for_url(re.compile(r"/orders/\d+$"))
     return path_of(page)
+
+
+def see_it_done(page: Page) -> None:
+    """The order on screen is done, with every step of its progress."""
+    expect(page.locator(".progress > li").first).to_be_visible()
+    expect(page.locator(".progress > li:not(.done)")).to_have_count(0)
 
 
 def newest_mail(page: Page, recipient: str, words: str = "") -> str:

@@ -1,11 +1,11 @@
-"""Typing: the language switch keeps it, the keyboard is enough, mistakes are shown at once."""
+"""Typing: the language switch keeps it, and mistakes are shown at once."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.steps import (
@@ -20,7 +20,6 @@ from tests.browser.steps import (
 pytestmark = pytest.mark.browser
 
 LOTTE = "lotte.verbeke@atelier-noordzee.example"
-GIULIA = "giulia.ferrante@officine-valdarno.example"
 AMELIA = "amelia.hart@brightwater.example"
 
 
@@ -61,65 +60,18 @@ def test_the_language_switch_keeps_page_and_input(watch: Watch, javascript: bool
     expect(other.locator("html")).to_have_attribute("lang", "en")
 
 
-def _focused(page: Page) -> str:
-    told: str = page.evaluate(
-        "(e => e.name || e.getAttribute('href') || e.className || e.tagName)(document.activeElement)"
-    )
-    return told
-
-
-def _tab_to(page: Page, pattern: str) -> None:
-    for _press in range(40):
-        page.keyboard.press("Tab")
-        if re.search(pattern, _focused(page)):
-            break
-    assert re.search(pattern, _focused(page)), f"the keyboard does not reach {pattern}"
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle !== 'none'"), (
-        f"{pattern} does not show that it has the focus"
-    )
-
-
-def test_licences_are_added_with_the_keyboard_alone(watch: Watch) -> None:
+def test_what_is_being_worked_out_says_that_it_is_busy(watch: Watch) -> None:
     page = watch.page()
-    sign_in_as(page, GIULIA)
-    page.keyboard.press("Tab")
-    assert _focused(page) == "#main", "the first stop skips to the content"
-    page.keyboard.press("Enter")
-    _tab_to(page, r"^/licences/\d+/add$")
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"/add$"))
-    present = present_total(page)
-    _tab_to(page, r"^item_")
-    page.keyboard.press("Control+A")
-    page.keyboard.type("nonsense")
-    page.keyboard.press("Enter")  # saves: the form's own button, not the first language's
-    page.locator(".summary").wait_for()
-    assert page.evaluate("document.activeElement.hasAttribute('data-focus')")
-    _tab_to(page, r"^#item_")
-    page.keyboard.press("Enter")
-    assert _focused(page).startswith("item_"), "the summary leads to the field"
-    page.keyboard.press("Control+A")
-    page.keyboard.type(str(present + 2))
-    expect(page.locator("#price .figure")).to_be_visible()
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"/quotes/\d+$"))
-    _tab_to(page, r"/payment$")
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"/checkout/\d+/payment$"))
-
-
-def test_menus_open_and_close_with_the_keyboard(watch: Watch) -> None:
-    page = watch.page()
-    sign_in_as(page, AMELIA)
-    summary = page.locator("section.card .menu summary").first
-    summary.focus()
-    page.keyboard.press("Enter")
-    menu = page.locator("section.card .menu").first
-    expect(menu).to_have_attribute("open", "")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Escape")
-    expect(menu).not_to_have_attribute("open", "")
-    expect(summary).to_be_focused()
+    sign_in_as(page, LOTTE)
+    open_add(page)
+    asked: list[Route] = []
+    page.route("**/add", lambda route: asked.append(route))
+    price = page.locator("#price")
+    total_field(page).fill(str(present_total(page) + 2))
+    expect(price).to_have_attribute("aria-busy", "true")
+    asked.pop().continue_()
+    expect(price.locator(".figure")).to_be_visible()
+    expect(price).not_to_have_attribute("aria-busy", re.compile(".*"))
 
 
 def test_the_amount_follows_the_typing_and_mistakes_do_not_lose_it(watch: Watch) -> None:

@@ -138,6 +138,9 @@ def _problems(
 
 
 def _on(page: Page, data: set[str]) -> list[str]:
+    # A button pressed at the end of a screen's steps may still be on its way to the next page.
+    page.wait_for_load_state("load")
+    page.locator("main").first.wait_for()
     found = page.evaluate(_READ)
     wrong = []
     for text in found["read"]:

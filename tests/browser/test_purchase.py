@@ -25,6 +25,7 @@ from tests.browser.steps import (
     place_order,
     present_total,
     save_payment_step,
+    see_it_done,
     sign_in_as,
     total_field,
 )
@@ -107,7 +108,7 @@ def test_three_licences_are_bought_in_german(
     _fits(page)
     place_order(page)
 
-    expect(page.locator(".progress .done")).to_have_count(4)
+    see_it_done(page)
     expect(page.locator("main")).to_contain_text(shown)
     _fits(page)
     invoice = page.locator("main a[href^='/invoices/']").first.get_attribute("href") or ""
@@ -152,7 +153,7 @@ def test_a_declined_card_charges_nothing_and_another_one_pays(watch: Watch) -> N
     pay_with_new_card(page, WORKS)
     save_payment_step(page)
     place_order(page)
-    expect(page.locator(".progress .done")).to_have_count(4)
+    see_it_done(page)
     assert _bought(page) == before + 2
 
 
@@ -173,7 +174,7 @@ def test_3d_secure_is_refused_and_then_approved(watch: Watch) -> None:
         page.wait_for_url(re.compile("/demo/pay/charges/"))
         page.locator(f"button[value={answer}]").click()
         page.wait_for_url(re.compile(r"/orders/\d+$"))
-    expect(page.locator(".progress .done")).to_have_count(4)
+    see_it_done(page)
     assert _bought(page) == before + 1
 
 

@@ -19,6 +19,7 @@ from tests.browser.steps import (
     place_order,
     present_total,
     save_payment_step,
+    see_it_done,
     sign_in_as,
 )
 from tests.fake_stripe.driver import API_KEY, WEBHOOK_SECRET, FakeStripe
@@ -89,7 +90,7 @@ def test_licences_are_bought_with_stripe(
     save_payment_step(page)
     expect(page.locator(".answers")).to_contain_text("4242")
     place_order(page)
-    expect(page.locator(".progress .done")).to_have_count(4)
+    see_it_done(page)
     assert _bought(page) == before + 2
 
 
@@ -111,7 +112,7 @@ def test_3d_secure_leads_to_the_bank_and_back(watch: Watch, stripe: FakeStripe) 
         page.wait_for_url(f"{stripe.url}/3ds/**")
         page.locator(f"button[value={answer}]").click()
         page.wait_for_url(re.compile(r"/orders/\d+$"))
-    expect(page.locator(".progress .done")).to_have_count(4)
+    see_it_done(page)
     page.reload()
     assert _bought(page) == before + 1
     stripe.drain()

@@ -14,6 +14,7 @@ from tests.browser.steps import (
     pay_with_new_card,
     place_order,
     save_payment_step,
+    see_it_done,
     sign_in_as,
 )
 
@@ -69,7 +70,7 @@ def test_C5_a_trial_is_bought(watch: Watch, javascript: bool, width: int, email:
     assert _amount(page.locator(BUY).inner_text()) == shown, "the button says the amount"
     _fits(page)
     place_order(page)
-    expect(page.locator(".progress .done")).to_have_count(4)
+    see_it_done(page)
     page.goto("/licences")
     expect(page.locator("section.card .tag", has_text="Enterprise").first).to_be_visible()
     _fits(page)

@@ -95,7 +95,7 @@ def test_S4_the_day_after_the_last_it_says_which_renewal_counts(
 ) -> None:
     clock.fix(datetime(2026, 11, day, 9, tzinfo=UTC))
     client.sign_in(LOTTE)
-    words = "renews on 30 November 2026. What you ask for today comes with the renewal after that."
+    words = "renews on 30 November 2026. What you ask for today takes effect with the renewal after that."
     here = f"/licences/{plan_item(books, ATELIER).subscription_id}"
     for path in ("/licences", f"{here}/remove", f"{here}/plan", f"{here}/cancel"):
         assert (words in help_on(client, path)) is late, path

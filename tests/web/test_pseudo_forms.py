@@ -42,7 +42,10 @@ def forms() -> list[type[PortalForm]]:
 def pseudo_app(portal_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     install(monkeypatch)
     locale._catalogue.cache_clear()
-    monkeypatch.setattr(locale._sentences, "cache", {})
+    # What was looked up before, by requests and by whoever asked outside of one.
+    with portal_app.app_context():
+        for domain in (locale._sentences, portal_app.extensions["babel"].instance.domain_instance):
+            monkeypatch.setattr(domain, "cache", {})
     yield portal_app
     locale._catalogue.cache_clear()
 

@@ -368,6 +368,28 @@ def test_forced_language_inside_a_request_is_honoured(app: Flask) -> None:
         assert speech().locale == "en"
 
 
+def test_french_elides_before_a_name_in_routes_and_in_templates(app: Flask) -> None:
+    from flask import render_template_string
+    from flask_babel import gettext, ngettext
+
+    from portal.web.locale import bind
+
+    said = "Billing periods of %(product)s"
+    with app.test_request_context("/"):
+        bind("fr")
+        assert gettext(said, product="Insights") == "Périodes de facturation d’Insights"
+        ends = (
+            "Your trial of %(product)s ends in %(num)s day",
+            "Your trial of %(product)s ends in %(num)s days",
+        )
+        assert ngettext(*ends, 3, product="Insights").startswith("Votre essai d’Insights ")
+        page = "{{ _('" + said + "', product=name) }}{{ colon() }}"
+        shown = render_template_string(page, name="Insights & <b>")
+        assert shown == "Périodes de facturation d’Insights &amp; &lt;b&gt;\u00a0:"
+        bind("en")
+        assert render_template_string(page, name="Insights") == "Billing periods of Insights:"
+
+
 def test_a_slash_at_the_end_leads_to_the_page(client: PortalClient) -> None:
     for path, there in (
         ("/sign-in/", "/sign-in"),

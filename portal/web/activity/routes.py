@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup, escape
 
 from portal.domain.permissions import Permission
 from portal.web.access import requires
@@ -12,6 +15,14 @@ from portal.web.pages import respond
 from portal.web.signed_in import account
 
 blueprint = Blueprint("activity", __name__, url_prefix="/activity")
+_NUMBER = re.compile(r"\b(?:[A-Z0-9]+-)+\d+\b")
+
+
+@blueprint.app_template_filter()
+def unbroken_numbers(text: str) -> Markup:
+    """A sentence in which no line ends at a hyphen of an order's or invoice's number."""
+    spans = _NUMBER.sub(r'<span class="nowrap">\g<0></span>', str(escape(text)))
+    return Markup(spans)  # noqa: S704 - escaped above, and a number holds nothing of HTML
 
 
 @blueprint.get("")

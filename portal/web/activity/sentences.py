@@ -72,7 +72,7 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "request_paid": ("licences", _l("The payment of request %(subject)s was received.")),
     "request_activated": ("licences", _l("Request %(subject)s is done: what was asked for works.")),
     "request_lapsed": ("licences", _l("The invoice of request %(subject)s was credited unpaid; it is prepared anew.")),
-    "request_confirmed": ("licences", _l("%(actor)s confirmed request %(subject)s with its day.")),
+    "request_confirmed": ("licences", _l("%(actor)s confirmed request %(subject)s and the day it takes effect.")),
     "request_finished": ("licences", _l("%(actor)s finished request %(subject)s.")),
     "request_declined": ("licences", _l("%(actor)s declined request %(subject)s.")),
     "request_withdrawn": ("licences", _l("%(actor)s withdrew request %(subject)s.")),
@@ -181,7 +181,7 @@ FIELDS: dict[str, Any] = {
     "address_line1": _l("Address"), "address_line2": _l("Address, second line"),
     "amount_minor": _l("Amount"), "billing_contact": _l("Billing contact"),
     "billing_email": _l("Billing e-mail"), "invoice_recipients": _l("Invoices also go to"),
-    "auto_top_up": _l("Automatic top-up"), "threshold": _l("Below so many credits"), "pack_credits": _l("Buys so many credits"),
+    "auto_top_up": _l("Automatic top-up"), "threshold": _l("When fewer credits are left than"), "pack_credits": _l("Buys so many credits"),
     "cap_minor": _l("At most in a month"), "credits": _l("Credits"), "declines": _l("Declined in a row"),
     "brand": _l("Card or bank"), "by": _l("Replaced by"), "city": _l("Town or city"),
     "comment": _l("Comment"), "company_name": _l("Company"), "count": _l("How many"), "country": _l("Country"), "effective_on": _l("Takes effect on"), "executive": _l("Account executive"),
@@ -264,7 +264,7 @@ def tell(
     if event.action in SENTENCES:
         words = SENTENCES[event.action][1]
     else:
-        words = _l("%(actor)s did something that this page has no words for yet.")
+        words = _l("%(actor)s did something that this page cannot describe yet.")
     said = {
         "actor": by,
         "subject": _subject(event, catalogue, locale),

@@ -162,7 +162,7 @@ def _readme(files: Iterable[Mapping[str, Any]], name: str, brand: str, made_at: 
         "",
         *(f"{key:<16} {rows[key]:>8}  {CONTENTS[key]}" for key in rows),
         "",
-        _("Amounts stand there twice: in minor units (cents) and, as text, in the currency."),
+        _("Every amount is given twice: in minor units (cents) and, as text, in the currency."),
         _("Instants are UTC in ISO 8601; days are the local days of your company."),
         _(
             "In the CSV files, text that a spreadsheet would take for a formula begins with an"

@@ -37,7 +37,7 @@ _SENTENCES: dict[str, Any] = {
         "The money had not arrived by the renewal, so the order lapsed and its invoice was credited. Nothing is to be paid."
     ),
     "not_granted": _l(
-        "A part of this order could not be given: what it was for is not there any more."
+        "A part of this order could not be given: what it was to be added to has ended."
     ),
     "order_withdrawn": _l(
         "The order was withdrawn and its invoice was credited. Nothing is to be paid."

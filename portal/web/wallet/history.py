@@ -136,7 +136,7 @@ def _written(entries: Iterable[EntryView], zone: ZoneInfo) -> IO[bytes]:
 def _cells(entry: EntryView, zone: ZoneInfo) -> tuple[str | int, ...]:
     return (
         _local_time(entry.at, zone),
-        safe_cell(entry.words),
+        safe_cell(entry.words.replace("\N{NO-BREAK SPACE}", " ")),  # as one looks for it
         entry.change,
         entry.balance_after,
         entry.invoice or "",

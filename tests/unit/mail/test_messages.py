@@ -240,6 +240,22 @@ def test_each_mail_in_each_language_is_whole(topic: str, locale: str) -> None:
     assert max(len(line) for line in mail.text.splitlines()) < 998
 
 
+def test_a_mail_is_written_as_people_write_its_names_and_labels() -> None:
+    mail = rendered("payment_method_missing", "fr", account_name="Atelier <Nord>")
+    assert "renouvellement d’Atelier <Nord> a lieu" in mail.text
+    assert "renouvellement d’Atelier &lt;Nord&gt; a lieu" in mail.html
+    assert "Ajouter un moyen de paiement\u00a0: https://" in mail.text
+    assert "Add a payment method: https://" in rendered("payment_method_missing").text
+    mail = rendered("quote_expiring", "it", valid_until="2026-11-11")
+    assert "alla fine dell’11 novembre 2026" in mail.text
+
+
+def test_a_new_account_executive_has_a_line_each_for_address_and_telephone() -> None:
+    lines = rendered("executive_changed").text.splitlines()
+    at = lines.index("j@x.example")
+    assert lines[at + 1] == "+32 59 00 01 45"
+
+
 def test_html_is_escaped_and_text_is_not() -> None:
     mail = rendered("sign_in_link")
     assert "Lotte &lt;b&gt;V&lt;/b&gt;" in mail.html
@@ -329,7 +345,7 @@ def test_I4_the_mail_of_an_invalid_number_names_it_and_where_to_correct_it() -> 
         ("sent", "Nothing changes and nothing is due"),
         ("preparing", "Hugo Peeters sees to it"),
         ("invoiced", "went out to whoever gets your invoices"),
-        ("confirmed", "It counts from 2 February 2027."),
+        ("confirmed", "It takes effect on 2 February 2027."),
         ("declined", "Not <before> March."),
         ("withdrawn", "You have taken it back."),
         ("done", "What you asked for is done."),

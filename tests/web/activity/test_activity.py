@@ -13,6 +13,7 @@ from portal.config import ROOT
 from portal.db import transaction
 from portal.models import Account, AuditEvent, Member
 from portal.services.audit import SYSTEM, Actor, record
+from portal.web.activity.routes import unbroken_numbers
 from portal.web.activity.sentences import GROUPS, SENTENCES
 from tests.support.client import PortalClient
 from tests.web.invoices.test_invoices import LOTTE, MEMBER, counting
@@ -51,6 +52,14 @@ def test_every_sentence_belongs_to_a_group_and_fills_in() -> None:
     for group, sentence in SENTENCES.values():
         assert group in GROUPS
         assert "%(" not in str(sentence) % values
+
+
+def test_numbers_of_documents_are_not_broken_at_the_end_of_a_line() -> None:
+    said = unbroken_numbers("<b>A-B</b> & Anna-Lena paid order O-2026-00006, KAN-CN-2026-00001.")
+    assert str(said) == (
+        "&lt;b&gt;A-B&lt;/b&gt; &amp; Anna-Lena paid order "
+        '<span class="nowrap">O-2026-00006</span>, <span class="nowrap">KAN-CN-2026-00001</span>.'
+    )
 
 
 def account_id(client: PortalClient, name: str) -> int:

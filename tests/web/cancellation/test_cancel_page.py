@@ -183,7 +183,7 @@ def test_S4_a_page_opened_in_time_binds_nobody_for_longer(
     clock.fix(datetime(2026, 11, 15, 23, 0, tzinfo=UTC))
     lotte.post(url, {**fields, "comment": "We close."}, status=422)
     text = on_screen(lotte).text()
-    assert "the last day has become 27 February 2027. Nothing was changed" in text
+    assert "the last day has become 27 February 2027. Nothing was saved" in text
     assert waiting(books) == []
     kept = on_screen(lotte).fields("cancel")
     assert (kept["on"], kept["comment"]) == ("2027-02-28", "We close.")

@@ -229,7 +229,7 @@ def test_S3_several_reductions_at_different_renewals_each_have_their_numbers(
                   f"From {AFTER}: 7 licences Kanto CRM Pro instead of 9",
                   f"1 person loses access to Kanto CRM Pro at the end of {RENEWAL}",
                   f"2 people lose access to Kanto CRM Pro at the end of {AFTER}",
-                  "theirs: Milan Dhaenens.", "theirs: Noor Bakker and Thomas Lefevre."):  # fmt: skip
+                  "lose it: Milan Dhaenens.", "lose it: Noor Bakker and Thomas Lefevre."):  # fmt: skip
         assert words in text(lotte)
     assert "€1,070.85" in text(lotte)  # the next invoice has the first in it
     assert "with what changes then" in text(lotte)
@@ -302,14 +302,14 @@ def test_S6_on_the_last_day_the_page_still_names_them_as_they_will_be_freed(
     lotte.get("/licences")
     words = text(lotte)
     assert "2 people still have access until the end of today" in words
-    named = words.split("They lose it then: ")[1].split(". Until then")[0]
+    named = words.split("On that day it is taken from: ")[1].split(". Until then")[0]
     assert named == "Fatima El Amrani and Milan Dhaenens"
     clock.fix(NOW + timedelta(days=33))
     with app.app_context():
         run_renewals(parts, {}, clock.now())
     lotte.sign_in(LOTTE)
     lotte.get("/licences")
-    assert "They lose it then" not in text(lotte)
+    assert "On that day it is taken from" not in text(lotte)
     assert "Fatima El Amrani" not in text(lotte)
 
 

@@ -112,7 +112,7 @@ def test_a_quote_is_drafted_sent_accepted_and_invoiced(desk: Desk, books: Sessio
     assert "Enter the reason." in desk.text
     desk.client.post(f"{desk.base}/orders/{order.id}/grant", {"reason": "They always pay."})
     desk.client.get(f"{desk.base}/orders/{order.id}")
-    assert "It works, and its invoice is still to be paid." in desk.text
+    assert "What you asked for works. Its invoice is still to be paid." in desk.text
     customer.get("/activity")
     assert "work before its money came" in customer.page.text()
 

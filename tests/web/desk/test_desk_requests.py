@@ -274,4 +274,4 @@ def test_S4_another_plan_that_was_missed_names_the_invoice(
         invoice, _line = renewal_invoice(books)
     hugo.sign_in(HUGO)
     hugo.get(path_of(hugo, number))
-    assert f"is not credited by itself. Invoice: {invoice.number}." in text(hugo)
+    assert f"is not credited automatically. Invoice: {invoice.number}." in text(hugo)

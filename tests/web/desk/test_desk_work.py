@@ -73,7 +73,7 @@ def test_the_first_page_lists_what_is_overdue_and_what_waits_for_ones_own_custom
     assert mine in page
     assert "for 12 days" in page
     assert other not in page
-    assert "2 people have a licence beyond what is paid for" in page
+    assert "2 licences more are in use than are paid for" in page
     assert "5 people" not in page
     assert "send_digest" not in page
     greta.get("/desk")
@@ -153,7 +153,7 @@ def test_a_task_is_done_once_and_can_be_opened_again(
     assert "by Hugo Peeters" in text(greta), "who was first"
     greta.post(f"/desk/tasks/{task}/reopen", {})
     hugo.get("/desk/tasks")
-    assert "2 people have a licence" in text(hugo)
+    assert "2 licences more are in use" in text(hugo)
 
 
 def test_pages_of_tasks_follow_each_other(app: Flask, hugo: PortalClient) -> None:
@@ -163,7 +163,7 @@ def test_pages_of_tasks_follow_each_other(app: Flask, hugo: PortalClient) -> Non
     path, seen = "/desk/tasks", []
     while path:
         hugo.get(path)
-        seen += re.findall(r"(\d{4}) people have", text(hugo).replace(",", ""))
+        seen += re.findall(r"(\d{4}) licences more are in use", text(hugo).replace(",", ""))
         assert hugo.page is not None
         following = hugo.page.all("a", rel="next")
         path = following[0].get("href", "") if following else ""

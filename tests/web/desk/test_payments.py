@@ -263,7 +263,7 @@ def test_W2_the_credits_of_a_credited_pack_stay_or_are_taken_back(
     url = url_of(pack, "credit")
     at_desk(client, OPERATOR).get(url)
     client.post(url, {"reason": "By mistake", "action": "preview"}, status=200)
-    assert "What is credited brought 2,000 credits. They stay in the wallet" in text(client)
+    assert "This invoice put 2,000 credits into the wallet. They stay there" in text(client)
     assert "Take back 2,000 credits" in text(client)
     form = {**fields(client), "action": "issue"}
     client.post(url, {**form, "credits_back": "1999"}, status=422)

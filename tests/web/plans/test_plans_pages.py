@@ -218,7 +218,7 @@ def test_S5_a_downgrade_waits_and_is_undone(buyer: WebPurchase, books: Session) 
     url = plan_url(books)
     buyer.client.get(f"{url}/start")
     buyer.client.follow(buyer.client.post(f"{url}/start", buyer.page.fields("ask")))
-    assert "Your change waits for 30 November 2026" in buyer.text
+    assert "Your change takes effect on 30 November 2026" in buyer.text
     assert "Comes at a renewal" in buyer.text
     (change,) = waiting(books, ATELIER)
     fields = {"csrf_token": buyer.page.csrf_token, "next": url}

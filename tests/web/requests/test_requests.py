@@ -248,7 +248,7 @@ def test_the_page_tells_how_far_it_is_and_what_was_said(
     with camille.app.app_context():
         confirmed(parts, number)
     camille.get(f"/requests/{number}")
-    assert "It counts from 2 February 2027" in text(camille)
+    assert "It takes effect on 2 February 2027" in text(camille)
     assert "Confirmed for 2 February 2027" in text(camille)
     camille.get("/licences")
     assert "Undo" in text(camille)
@@ -264,7 +264,7 @@ def test_Q3_what_works_before_its_money_says_what_is_still_to_be_paid(
         invoice = invoice_of(books, order_id)
     camille.get(f"/requests/{number}")
     shown = text(camille)
-    assert "It works, and its invoice is still to be paid" in shown
+    assert "Working, invoice still to be paid" in shown
     amount = format_money(Money(invoice.gross_minor, invoice.currency), "en")
     assert f"Please transfer {amount} by 28 November 2026" in shown
     assert f"/invoices/{invoice.number}" in links(camille)

@@ -197,7 +197,7 @@ def test_confirmed_it_waits_on_the_licences_page_with_undo(lotte: Remover, books
     for words in ("Your licences change on 30 November 2026",
                   "From 30 November 2026: 8 licences Kanto CRM Pro instead of 12",
                   "2 people lose access to Kanto CRM Pro at the end of 30 November 2026",
-                  "the last assigned lose theirs: Milan Dhaenens and Noor Bakker",
+                  "those who got theirs last lose it: Milan Dhaenens and Noor Bakker",
                   "€980.10", "10 of 12", "Undo"):  # fmt: skip
         assert words in lotte.text
     (change,) = waiting(books, ATELIER)

@@ -62,7 +62,7 @@ def test_the_balance_the_pace_the_packs_and_what_credits_buy(
         fill(1_240)
     text = page_of(client, LOTTE)
     assert "Balance 1,240 credits about" in text
-    assert "weeks at your pace" in text
+    assert "weeks at your present use" in text
     for words in ("500 credits €50.00 €0.100 each", "2,000 credits €180.00 €0.090 each",
                   "10,000 credits €800.00 €0.080 each"):  # fmt: skip
         assert words in text
@@ -141,7 +141,7 @@ def test_an_empty_wallet_says_what_to_do(client: PortalClient) -> None:
     text = page_of(client, AMELIA)
     assert "Balance 0 credits" in text
     assert "Nothing here yet" in text
-    assert "at your pace" not in text
+    assert "at your present use" not in text
     assert "Use by month" not in text
     assert "£43.00" in text
 

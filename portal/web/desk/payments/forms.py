@@ -27,7 +27,7 @@ class PayoutForm(PortalForm):
     amount = StringField(_l("Amount to pay back"))
     note = StringField(
         _l("Bank account and reference of your transfer"),
-        required(_l("Enter where it went: it is the only trace of it here.")),
+        required(_l("Enter where it went: nothing else here records it.")),
     )
     shown = HiddenField()
 

@@ -46,7 +46,7 @@ KINDS: dict[str, _Words] = {
     "account_suspended": _Words(
         _l("Access suspended"),
         _l("Access is suspended because invoice %(invoice)s is not paid."),
-        _l("Talk to the customer. Access is back as soon as the money has come."),
+        _l("Talk to the customer. Access is back as soon as the payment has arrived."),
     ),
     "transfer_overdue": _Words(
         _l("Transfer overdue"),
@@ -94,7 +94,7 @@ KINDS: dict[str, _Words] = {
     ),
     "paid_twice": _Words(
         _l("Paid twice"),
-        _l("Order %(order)s was paid, though another order had bought the same."),
+        _l("Order %(order)s was paid, but another order had already bought the same."),
         _l("Give the money back, or agree with the customer what it is for."),
     ),
     "charge_differs": _Words(
@@ -124,7 +124,7 @@ KINDS: dict[str, _Words] = {
     ),
     "not_granted": _Words(
         _l("Paid, but not granted"),
-        _l("A part of order %(order)s could not be given: what it was for is gone."),
+        _l("A part of order %(order)s could not be given: what it was to be added to has ended."),
         _l("Agree with the customer what to do, and credit what was paid too much. Once this is done, so is the order."),
     ),
     "granted_after_renewal": _Words(
@@ -139,7 +139,7 @@ KINDS: dict[str, _Words] = {
     ),
     "overhang": _Words(
         _l("More people than licences"),
-        _l("%(licences)s people have a licence beyond what is paid for: no admin could be left out."),
+        _l("%(licences)s licences more are in use than are paid for: they belong to admins, who have to agree first."),
         _l("Ask the customer to agree, or to add licences."),
     ),
     "renewal_parked": _Words(
@@ -181,7 +181,7 @@ KINDS: dict[str, _Words] = {
 }  # fmt: skip
 _UNKNOWN = _Words(
     _l("Something else"),
-    _l("This page has no words for a task of the kind %(kind)s yet."),
+    _l("This page cannot describe a task of the kind %(kind)s yet."),
     _l("Ask those who run the portal."),
 )
 
