@@ -4,7 +4,7 @@ one sees where one is (WCAG 2.1.1, 2.4.3, 2.4.7, 2.4.11, 3.3.1, 4.1.3)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Watch
 from tests.browser.measuring import unseen_stop
 from tests.browser.screen import GIULIA, LOTTE
+from tests.browser.server import DemoServer
 from tests.browser.steps import WORKS, link_in, newest_mail, open_mail, present_total, see_it_done
 
 pytestmark = pytest.mark.browser
@@ -76,6 +77,13 @@ class Keys:
         self.reach("main button[lang=en]")
         self.press("Enter")
         expect(self.page.locator("html")).to_have_attribute("lang", "en")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DemoServer]:
+    """A demo of its own: what is bought and removed here would change the screens of the others."""
+    with DemoServer() as running:
+        yield running
 
 
 @pytest.fixture(params=[True, False], ids=["javascript", "no-javascript-320"])
