@@ -6,7 +6,7 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.order_lines import Sold
 from portal.domain.subscriptions import ItemState
 
-__all__ = ["item_label", "label_of", "sold_label"]
+__all__ = ["item_label", "label_of", "service_label", "sold_label"]
 
 
 def sold_label(catalogue: Catalogue, sold: Sold, locale: str) -> str:
@@ -38,3 +38,9 @@ def label_of(
         return f"{name} {product.plan(plan_key).name.in_(locale)}" if plan_key else name
     except KeyError:
         return " ".join(key for key in (product_key, plan_key, add_on_key, package_key) if key)
+
+
+def service_label(catalogue: Catalogue, package_key: str, locale: str) -> str:
+    """The name of a service package; its key where the file has dropped it."""
+    named = (p.name.in_(locale) for p in catalogue.service_packages if p.key == package_key)
+    return next(named, package_key)

@@ -7,7 +7,7 @@ until the renewal for which it is confirmed, because seats never fall inside a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,8 +15,8 @@ from portal.domain.money import Money, total
 from portal.domain.periods import Period, notice_closes_on
 from portal.domain.requests import RequestKind, RequestStatus, RequestStep, can_take
 
-__all__ = ["AtStake", "InvoicedSeats", "LateCredit", "confirmation_key", "plan_late_credits",
-           "renewal_at_stake"]  # fmt: skip
+__all__ = ["AtStake", "InvoicedSeats", "LateCredit", "confirmation_key", "credited_by",
+           "plan_late_credits", "renewal_at_stake"]  # fmt: skip
 
 NEAR = timedelta(days=7)
 """So long before the renewal the desk marks what counts for it, and the digest names it first."""
@@ -85,8 +85,12 @@ def plan_late_credits(
     return tuple(found)
 
 
+def credited_by(late: Sequence[LateCredit]) -> Money | None:
+    """All that is credited, without VAT; None for nothing."""
+    return total((one.net for one in late), late[0].net.currency) if late else None
+
+
 def confirmation_key(key: str, late: tuple[LateCredit, ...]) -> str:
     """What was shown, with the amount that is credited by it: that and no other (Q4)."""
-    if not late:
-        return key
-    return f"{key}+{total((one.net for one in late), late[0].net.currency).minor}"
+    net = credited_by(late)
+    return key if net is None else f"{key}+{net.minor}"

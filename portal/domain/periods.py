@@ -26,6 +26,7 @@ __all__ = [
     "end_of_day",
     "in_notice_window",
     "local_date",
+    "local_date_if_known",
     "notice_closes_on",
     "renewal_for_change",
     "renewals",
@@ -161,6 +162,14 @@ def local_date(now: datetime, time_zone: str) -> date:
     if now.utcoffset() is None:
         raise ValueError("an instant is aware of its offset")
     return now.astimezone(_zone(time_zone)).date()
+
+
+def local_date_if_known(now: datetime, time_zone: str) -> date | None:
+    """As `local_date`; None in a time zone that is none, so that a batch goes on with the others."""
+    try:
+        return local_date(now, time_zone)
+    except DomainError:
+        return None
 
 
 def end_of_day(on: date, time_zone: str) -> datetime:

@@ -230,7 +230,7 @@ class Order(db.Model):
     placed_by_id: Mapped[int] = reference("person.id", index=False)
     paid_at: Mapped[OptionalInstant]
     provisioned_at: Mapped[OptionalInstant]
-    failure: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    failure: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     version: Mapped[int] = mapped_column(default=1)
     __table_args__ = (
         one_of(

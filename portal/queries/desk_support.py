@@ -6,25 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select, text
+from sqlalchemy import Select, bindparam, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.models import Account, Order, OrderLine, Person, ServiceRequest, SupportMessage
+from portal.queries.keyset import Place, page_by_age, page_values
 
 __all__ = [
-    "DeskMessageRow", "DeskServiceRow", "Place", "ServiceToHandle", "get_service_to_handle",
+    "DeskMessageRow", "DeskServiceRow", "ServiceToHandle", "get_service_to_handle",
     "list_desk_messages", "list_desk_services",
 ]  # fmt: skip
-
-Place = tuple[datetime, int]
-"""Where a page ended: the instant and the id of its last row."""
-
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +68,12 @@ _OPEN, _CLOSED = (
     text("service_request.closed_at IS NULL"),
     text("service_request.closed_at IS NOT NULL"),
 )
-_AT: Any = bindparam("at")
-_ID: Any = bindparam("id")
 
 
 def _page(found: Any, at: Any, key: Any, *, is_mine: bool, latest_first: bool) -> Select[Any]:
-    """A page of the list behind the row at (`at`, `id`), by age or the latest first."""
     if is_mine:
         found = found.where(Account.account_executive_id == bindparam("staff_id"))
-    if latest_first:
-        found = found.where(at <= _AT, or_(at < _AT, and_(at == _AT, key < _ID)))
-        found = found.order_by(at.desc(), key.desc())
-    else:
-        found = found.where(at >= _AT, or_(at > _AT, and_(at == _AT, key > _ID)))
-        found = found.order_by(at, key)
-    return found.limit(bindparam("limit"))
+    return page_by_age(found, at, key, latest_first=latest_first)
 
 
 @cache
@@ -172,6 +159,5 @@ def get_service_to_handle(
 def _values(
     staff_id: int | None, behind: Place | None, limit: int, *, latest_first: bool
 ) -> dict[str, Any]:
-    at, key = behind or (_LAST if latest_first else _FIRST, 0)
-    mine = {} if staff_id is None else {"staff_id": staff_id}
-    return {"at": at, "id": key, "limit": limit, **mine}
+    values = page_values(behind, limit, latest_first=latest_first)
+    return values if staff_id is None else {**values, "staff_id": staff_id}

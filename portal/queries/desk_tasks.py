@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select, text
+from sqlalchemy import Select, bindparam, select, text
 from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.models import Account, DeskTask, Person
+from portal.queries.keyset import Place, page_by_age, page_values
 
-__all__ = ["Place", "TaskRow", "get_task", "list_done_tasks", "list_open_tasks", "list_tasks_of"]
-
-Place = tuple[datetime, int]
-"""Where a page ended: the instant and the id of its last row."""
-
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+__all__ = ["TaskRow", "get_task", "list_done_tasks", "list_open_tasks", "list_tasks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +66,14 @@ def _tasks(is_mine: bool, is_one_kind: bool = False) -> Select[Any]:
 
 @cache
 def _open(is_mine: bool, is_one_kind: bool) -> Select[Any]:
-    at: Any = bindparam("at")
-    key: Any = bindparam("id")
-    behind = or_(DeskTask.created_at > at, and_(DeskTask.created_at == at, DeskTask.id > key))
-    return (
-        _tasks(is_mine, is_one_kind)
-        .where(_OPEN, DeskTask.created_at >= at, behind)
-        .order_by(DeskTask.created_at, DeskTask.id)
-        .limit(bindparam("limit"))
-    )
+    found = _tasks(is_mine, is_one_kind).where(_OPEN)
+    return page_by_age(found, DeskTask.created_at, DeskTask.id, latest_first=False)
 
 
 @cache
 def _done(is_mine: bool, is_one_kind: bool) -> Select[Any]:
-    at: Any = bindparam("at")
-    key: Any = bindparam("id")
-    behind = or_(DeskTask.done_at < at, and_(DeskTask.done_at == at, DeskTask.id < key))
-    return (
-        _tasks(is_mine, is_one_kind)
-        .where(_DONE, DeskTask.done_at <= at, behind)
-        .order_by(DeskTask.done_at.desc(), DeskTask.id.desc())
-        .limit(bindparam("limit"))
-    )
+    found = _tasks(is_mine, is_one_kind).where(_DONE)
+    return page_by_age(found, DeskTask.done_at, DeskTask.id, latest_first=True)
 
 
 @cache
@@ -111,14 +93,16 @@ def list_open_tasks(
     connection: Connection, staff_id: int | None, *, kind: str, behind: Place | None, limit: int
 ) -> list[TaskRow]:
     """One page of what is open, the longest waiting first; with `kind` only that."""
-    return _list(connection, _open, staff_id, kind, behind or (_FIRST, 0), limit)
+    return _list(connection, _open(staff_id is not None, bool(kind)), staff_id, kind,
+                 page_values(behind, limit, latest_first=False))  # fmt: skip
 
 
 def list_done_tasks(
     connection: Connection, staff_id: int | None, *, kind: str, behind: Place | None, limit: int
 ) -> list[TaskRow]:
     """One page of what is done, the latest first."""
-    return _list(connection, _done, staff_id, kind, behind or (_LAST, 0), limit)
+    return _list(connection, _done(staff_id is not None, bool(kind)), staff_id, kind,
+                 page_values(behind, limit, latest_first=True))  # fmt: skip
 
 
 def list_tasks_of(connection: Connection, account_id: int, *, limit: int) -> list[TaskRow]:
@@ -135,13 +119,10 @@ def get_task(connection: Connection, task_id: int, staff_id: int | None) -> Task
 
 
 def _list(
-    connection: Connection, statement: Any, staff_id: int | None, kind: str, behind: Place,
-    limit: int,
-) -> list[TaskRow]:  # fmt: skip
-    values: dict[str, Any] = {"at": behind[0], "id": behind[1], "limit": limit}
+    connection: Connection, statement: Any, staff_id: int | None, kind: str, values: dict[str, Any]
+) -> list[TaskRow]:
     if staff_id is not None:
         values["staff_id"] = staff_id
     if kind:
         values["kind"] = kind
-    rows = fetch_all(connection, statement(staff_id is not None, bool(kind)), **values)
-    return [TaskRow(*row) for row in rows]
+    return [TaskRow(*row) for row in fetch_all(connection, statement, **values)]

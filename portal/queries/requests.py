@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -35,17 +35,13 @@ from portal.models import (
 )
 from portal.models import SubscriptionItem as Item
 from portal.queries.activity import ItemKeys
+from portal.queries.keyset import Place, page_by_age, page_values
 
 __all__ = [
     "ChangeRequestRow", "QueueRow", "SaidOfRequest", "Story", "ToHandle", "get_request",
     "get_request_to_handle", "get_story",
     "list_closed_queue", "list_open_queue", "list_requests",
 ]  # fmt: skip
-
-Place = tuple[datetime, int]
-"""Where a page ended: the instant and the id of its last row."""
-
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +241,6 @@ _CLOSED = text("change_request.closed_at IS NOT NULL")
 
 @cache
 def _queue(is_mine: bool, is_open: bool, is_one_status: bool) -> Select[Any]:
-    at: Any = bindparam("at")
-    key: Any = bindparam("id")
     queue = _REQUESTS.add_columns(Account.id, Account.name).join(
         Account, Account.id == ChangeRequest.account_id
     )
@@ -255,20 +249,10 @@ def _queue(is_mine: bool, is_open: bool, is_one_status: bool) -> Select[Any]:
     if is_one_status:
         queue = queue.where(ChangeRequest.status == bindparam("status"))
     if is_open:
-        sent = ChangeRequest.sent_at
-        behind = or_(sent > at, and_(sent == at, ChangeRequest.id > key))
-        return (
-            queue.where(_OPEN, sent >= at, behind)
-            .order_by(sent, ChangeRequest.id)
-            .limit(bindparam("limit"))
-        )
-    closed = ChangeRequest.closed_at
-    behind = or_(closed < at, and_(closed == at, ChangeRequest.id < key))
-    return (
-        queue.where(_CLOSED, closed <= at, behind)
-        .order_by(closed.desc(), ChangeRequest.id.desc())
-        .limit(bindparam("limit"))
-    )
+        queue = queue.where(_OPEN)
+        return page_by_age(queue, ChangeRequest.sent_at, ChangeRequest.id, latest_first=False)
+    queue = queue.where(_CLOSED)
+    return page_by_age(queue, ChangeRequest.closed_at, ChangeRequest.id, latest_first=True)
 
 
 def list_requests(
@@ -338,21 +322,21 @@ def list_open_queue(
 
     `staff_id` narrows to the customers of an account executive; None is everything.
     """
-    return _list_queue(connection, staff_id, True, status, behind or (_FIRST, 0), limit)
+    return _list_queue(connection, staff_id, True, status, behind, limit)
 
 
 def list_closed_queue(
     connection: Connection, staff_id: int | None, *, behind: Place | None, limit: int
 ) -> list[QueueRow]:
     """One page of what is finished, the latest first."""
-    return _list_queue(connection, staff_id, False, "", behind or (_LAST, 0), limit)
+    return _list_queue(connection, staff_id, False, "", behind, limit)
 
 
 def _list_queue(
-    connection: Connection, staff_id: int | None, is_open: bool, status: str, behind: Place,
-    limit: int,
+    connection: Connection, staff_id: int | None, is_open: bool, status: str,
+    behind: Place | None, limit: int,
 ) -> list[QueueRow]:  # fmt: skip
-    values: dict[str, Any] = {"at": behind[0], "id": behind[1], "limit": limit}
+    values = page_values(behind, limit, latest_first=not is_open)
     if staff_id is not None:
         values["staff_id"] = staff_id
     if status:

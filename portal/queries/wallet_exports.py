@@ -75,7 +75,7 @@ WALLET_DATASETS: tuple[Dataset, ...] = (
             (Wallet.balance, "balance", "int", "Credits at present"),
             (cast(Wallet.auto_top_up, Integer), "auto_top_up", "int",
              "1 where packs are bought automatically"),
-            (Wallet.threshold, "threshold", "int", "When fewer credits are left than"),
+            (Wallet.threshold, "threshold", "int", "Below so many credits"),
             (Wallet.pack_key, "pack", "text", "Key of the pack that is bought"),
             (Account.currency, "currency", "text", "Currency (ISO 4217)"),
             (Wallet.monthly_cap_minor, "monthly_cap", "money", "At most so much a month, with VAT"),

@@ -39,6 +39,7 @@ from portal.models import (
     OrderLine,
     Plan,
     Product,
+    QuoteLine,
     ScheduledChange,
     SeatEntry,
     Subscription,
@@ -51,7 +52,7 @@ from portal.services.outbox import open_desk_task
 from portal.services.service_requests import order_package
 from portal.services.wallet_entries import credit
 
-__all__ = ["NOT_GRANTED", "Fulfilment"]
+__all__ = ["NOT_GRANTED", "Fulfilment", "pinned_line"]
 
 NOT_GRANTED = "not_granted"
 """The desk's task of a line that could not be given, and why its order is not done."""
@@ -100,7 +101,7 @@ class Fulfilment:
             return
         if row.kind not in SUBSCRIPTION_KINDS or row.kind == "plan_credit":
             return
-        line = _pinned(row, self.order.currency)
+        line = pinned_line(row, self.order.currency)
         try:
             before = state_of(line, self._states.values())
             if (
@@ -345,7 +346,8 @@ class Fulfilment:
         return None, self.session.scalars(add_on).one()
 
 
-def _pinned(row: OrderLine, currency: str) -> PinnedLine:
+def pinned_line(row: OrderLine | QuoteLine, currency: str) -> PinnedLine:
+    """A stored line as the rules see it."""
     return PinnedLine(
         row.position, row.kind, row.item_id, row.price_id, row.quantity,
         Money(row.unit_minor, currency), row.discount_basis_points, Sold.read(row.details),

@@ -5,22 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import String, cast, literal, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from portal.models import DeskTask, Order, OrderLine
+from portal.models import DeskTask, Order
 from portal.services.entitlements import acknowledge_entitlement
-from portal.services.fulfilment import NOT_GRANTED
 from portal.services.outbox import open_desk_task
 
 __all__ = ["acknowledge_entitlement", "report_overdue_orders"]
-
-_TASK = aliased(DeskTask)
-# A line that could not be given is before the desk by itself, and nothing is waited for.
-_NOT_GRANTED = (
-    select(OrderLine.id)
-    .join(_TASK, _TASK.dedupe_key == literal(f"{NOT_GRANTED}:") + cast(OrderLine.id, String))
-    .where(OrderLine.order_id == Order.id, _TASK.done_at.is_(None))
-)
 
 
 def report_overdue_orders(
@@ -36,7 +27,8 @@ def report_overdue_orders(
             Order.status == "paid",
             Order.paid_at < now - timedelta(hours=processing_hours),
             DeskTask.id.is_(None),
-            ~_NOT_GRANTED.exists(),
+            # A line that could not be given is before the desk by itself; nothing is waited for.
+            Order.failure.is_(None),
         )
         .order_by(Order.id)
         .limit(limit)

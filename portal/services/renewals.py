@@ -19,8 +19,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.db import fetch_all
 from portal.domain.catalogue import Catalogue
-from portal.domain.errors import DomainError
-from portal.domain.periods import local_date
+from portal.domain.periods import local_date, local_date_if_known
 from portal.domain.renewals import is_invoiced_by
 from portal.models import (
     Account,
@@ -134,7 +133,7 @@ def list_due(
         if parked_at is not None and parked_at > now - RETRY_PARKED:
             continue
         if time_zone not in days:
-            days[time_zone] = _today(now, time_zone)
+            days[time_zone] = local_date_if_known(now, time_zone)
         today = days[time_zone]
         # One whose day cannot be told is parked when it is planned.
         if today is None or (
@@ -147,13 +146,6 @@ def list_due(
         ):
             found.append(Due(account_id, key))
     return found, (rows[-1][0], rows[-1][1])
-
-
-def _today(now: datetime, time_zone: str) -> date | None:
-    try:
-        return local_date(now, time_zone)
-    except DomainError:
-        return None
 
 
 def renew_batch(

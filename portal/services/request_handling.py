@@ -10,8 +10,12 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
-from portal.domain.late_reductions import LateCredit, confirmation_key, plan_late_credits
-from portal.domain.money import total
+from portal.domain.late_reductions import (
+    LateCredit,
+    confirmation_key,
+    credited_by,
+    plan_late_credits,
+)
 from portal.domain.periods import Interval
 from portal.domain.requests import RequestKind, RequestStatus, RequestStep, next_status
 from portal.models import Account, ChangeRequest, Invoice, SubscriptionItem
@@ -145,11 +149,8 @@ def _credit(
         invoice = session.get_one(Invoice, one.invoice_id)
         credit_invoice(session, invoice, reason=ASKED_IN_TIME, amounts={one.position: one.net.minor},
                        catalogue=catalogue, actor=actor, now=now)  # fmt: skip
-    if not late:
-        return {}
-    currency = late[0].net.currency
-    net = total((one.net for one in late), currency)
-    return {"credited_minor": net.minor, "currency": currency}
+    net = credited_by(late)
+    return {} if net is None else {"credited_minor": net.minor, "currency": net.currency}
 
 
 def _take(

@@ -11,9 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
-from portal.domain.money import Money
 from portal.domain.offers import Offered, credits_given_away, plan_offer, require_validity
-from portal.domain.order_lines import PinnedLine, SoldOnce
 from portal.domain.periods import local_date
 from portal.domain.purchases import Purchase
 from portal.domain.quotes import PricedQuote, require_open
@@ -25,6 +23,7 @@ from portal.queries.quote_drafts import list_draft
 from portal.queries.quotes import get_account_buying
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor, record
+from portal.services.fulfilment import pinned_line
 from portal.services.locks import lock_account
 from portal.services.quote_mails import tell_buyers
 from portal.services.quoting import close_quote, load_quote, preview_quote, write_quote
@@ -173,14 +172,7 @@ def _credits_given_lately(
             QuoteLine.kind == "credits",
         )
     )
-    return credits_given_away(
-        PinnedLine(
-            row.position, row.kind, None, row.price_id, row.quantity,
-            Money(row.unit_minor, account.currency), row.discount_basis_points,
-            once=SoldOnce.read(row.details), discount_minor=row.discount_minor,
-        )
-        for row in lines
-    )  # fmt: skip
+    return credits_given_away(pinned_line(row, account.currency) for row in lines)
 
 
 def _write(

@@ -23,7 +23,7 @@ from portal.services.quote_mails import tell_of_lapse
 from portal.services.quote_subjects import release_subjects
 from portal.services.requests import request_lapsed
 
-__all__ = ["LAPSED", "WITHDRAWN", "lapse_unpaid_orders", "withdraw_order"]
+__all__ = ["LAPSED", "WITHDRAWN", "lapse_unpaid_orders", "lapses_with", "withdraw_order"]
 
 LAPSED, WITHDRAWN = "order_lapsed", "order_withdrawn"
 """Why the invoice was credited (portal.documents.credit_note_words) and the order ended."""
@@ -67,13 +67,22 @@ def lapse_unpaid_orders(
     session.flush()
 
 
-def _is_over(line: Any, ended: Mapping[int, tuple[int, date]]) -> bool:
-    """Whether a line was for days that are over: what has no period, or a coming one, never is."""
+def lapses_with(line: Any) -> tuple[int, date] | None:
+    """The subscription and the renewal with which a line lapses that is not paid by then.
+
+    `line` has its kind, period_ends_on and details, and the subscription_id of its item. What has
+    no period, or a coming one, never lapses.
+    """
     if line.period_ends_on is None or line.kind == "coming":
-        return False
+        return None
     sold = Sold.read(line.details)
-    key = line.subscription_id or (sold.subscription_id if sold is not None else None) or 0
-    return key in ended and bool(line.period_ends_on <= ended[key][1])
+    key = line.subscription_id or (sold.subscription_id if sold is not None else None)
+    return (key, line.period_ends_on) if key else None
+
+
+def _is_over(line: Any, ended: Mapping[int, tuple[int, date]]) -> bool:
+    key, ends_on = lapses_with(line) or (0, date.max)
+    return key in ended and ends_on <= ended[key][1]
 
 
 def withdraw_order(

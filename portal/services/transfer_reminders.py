@@ -10,13 +10,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.db import among
-from portal.domain.errors import DomainError
-from portal.domain.order_lines import Sold
 from portal.domain.orders import transfer_reminder
 from portal.domain.payment_references import display_reference
-from portal.domain.periods import local_date
-from portal.models import Account, Invoice, InvoiceLine, Order, OrderLine, OutboxMessage
+from portal.domain.periods import local_date_if_known
+from portal.models import (
+    Account,
+    Invoice,
+    InvoiceLine,
+    Order,
+    OrderLine,
+    OutboxMessage,
+    SubscriptionItem,
+)
+from portal.services.invoice_charges import owed_of
 from portal.services.outbox import enqueue_mail
+from portal.services.transfer_lapsing import lapses_with
 
 __all__ = ["remind_of_transfers"]
 
@@ -40,7 +48,7 @@ def remind_of_transfers(session: Session, *, now: datetime, after: int, limit: i
     lapses = _lapse_days(session, [row[0] for row in rows])
     due = []
     for order_id, invoice, account in rows:
-        today = _today(account, now)
+        today = local_date_if_known(now, account.time_zone)
         if today is None:
             continue
         lapses_on = lapses.get(order_id)
@@ -55,28 +63,19 @@ def remind_of_transfers(session: Session, *, now: datetime, after: int, limit: i
     return rows[-1][0] if len(rows) == limit else None
 
 
-def _today(account: Account, now: datetime) -> date | None:
-    try:
-        return local_date(now, account.time_zone)
-    except DomainError:
-        return None  # a time zone that is none: the others are told
-
-
 def _lapse_days(session: Session, order_ids: Sequence[int]) -> dict[int, date]:
-    """The renewal with which each order lapses, as `lapse_unpaid_orders` sees it."""
+    """The renewal with which each order lapses; of several lines the first."""
     lines = session.execute(
-        select(OrderLine.order_id, OrderLine.period_ends_on, OrderLine.item_id, OrderLine.details)
-        .where(
-            among(OrderLine.order_id, ids=list(order_ids)),
-            OrderLine.period_ends_on.is_not(None),
-            OrderLine.kind != "coming",
-        )
+        select(OrderLine.order_id, OrderLine.kind, OrderLine.period_ends_on, OrderLine.details,
+               SubscriptionItem.subscription_id)
+        .outerjoin(SubscriptionItem, SubscriptionItem.id == OrderLine.item_id)
+        .where(among(OrderLine.order_id, ids=list(order_ids)))
     )  # fmt: skip
     days: dict[int, date] = {}
-    for order_id, ends_on, item_id, details in lines:
-        sold = Sold.read(details)
-        if item_id is not None or (sold is not None and sold.subscription_id):
-            days[order_id] = min(ends_on, days.get(order_id, ends_on))
+    for line in lines:
+        _key, ends_on = lapses_with(line) or (0, None)
+        if ends_on is not None:
+            days[line.order_id] = min(ends_on, days.get(line.order_id, ends_on))
     return days
 
 
@@ -103,7 +102,7 @@ def _tell(
         "order_number": order.number,
         "invoice_number": invoice.number,
         "currency": invoice.currency,
-        "owed_minor": invoice.gross_minor - invoice.credited_minor - invoice.paid_minor,
+        "owed_minor": owed_of(invoice),
         "due_on": invoice.due_on.isoformat(),
         "lapses_on": lapses_on.isoformat() if lapses_on is not None else "",
         "goods": _goods(session, invoice),

@@ -7,6 +7,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 __all__ = [
+    "CUT_OFF",
     "TARGET",
     "cut_off_when_spaced",
     "lost_in_forced_colours",
@@ -83,27 +84,39 @@ _UNSEEN = (
 }"""
 )
 
+CUT_OFF = """
+  const cutOff = () => {
+    const cut = [];
+    for (const each of document.querySelectorAll("body *:not(input, select, textarea, svg *)")) {
+      const style = getComputedStyle(each);
+      if (style.display === "inline" || each.clientWidth <= 1) continue;
+      if (["auto", "scroll"].includes(style.overflowX)) continue;
+      const hides = ["hidden", "clip"].includes(style.overflowY);
+      if (each.scrollWidth > each.clientWidth + 1
+          || (hides && each.scrollHeight > each.clientHeight + 1))
+        cut.push(each.outerHTML.slice(0, 140));
+    }
+    return cut;
+  };
+"""
+"""A function for a script that is run in a page: what is wider or higher than the box that holds it."""
+
 # The spacing that a reader may ask for (1.4.12), and what is cut off by it. A style sheet that is
 # constructed is no inline style: the policy of the page stays as it is.
-_SPACED = """() => {
+_SPACED = (
+    """() => {"""
+    + CUT_OFF
+    + """
   const spacing = new CSSStyleSheet();
   spacing.replaceSync(`* { line-height: 1.5 !important; letter-spacing: .12em !important;
     word-spacing: .16em !important; } p { margin-block-end: 2em !important; }`);
   document.adoptedStyleSheets = [spacing];
-  const cut = [];
-  for (const each of document.querySelectorAll("body *:not(input, select, textarea, svg *)")) {
-    const style = getComputedStyle(each);
-    if (style.display === "inline" || each.clientWidth <= 1) continue;
-    if (["auto", "scroll"].includes(style.overflowX)) continue;
-    const hides = ["hidden", "clip"].includes(style.overflowY);
-    if (each.scrollWidth > each.clientWidth + 1
-        || (hides && each.scrollHeight > each.clientHeight + 1))
-      cut.push(each.outerHTML.slice(0, 110));
-  }
+  const cut = cutOff();
   if (document.documentElement.scrollWidth > innerWidth) cut.push("the page is too wide");
   document.adoptedStyleSheets = [];
   return cut;
 }"""
+)
 
 # What moves although the reader asked for less motion.
 _MOVING = """() => {

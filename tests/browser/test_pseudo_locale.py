@@ -15,6 +15,7 @@ from portal.documents.reverse_charge import MENTIONS
 from portal.domain.catalogue_file import parse_catalogue
 from portal.formats import babel_locale
 from tests.browser.conftest import Watch
+from tests.browser.measuring import CUT_OFF
 from tests.browser.owed_screens import MOMENTS
 from tests.browser.preparing import prepare
 from tests.browser.screen import Places, Screen
@@ -53,7 +54,10 @@ _JSON = {("cart_line", "details"), ("quote_line", "details"), ("staff_member", "
 
 # The texts of a page in reading order, then each text that is only read out, and what is cut off.
 # Code, and what was typed into a field, are no words of ours; initials are those of a name.
-_READ = """() => {
+_READ = (
+    """() => {"""
+    + CUT_OFF
+    + """
   const nodes = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
   const text = (html) => new DOMParser().parseFromString(html, "text/html").body.textContent;
   let shown = "";
@@ -69,18 +73,10 @@ _READ = """() => {
   for (const each of document.querySelectorAll("meta[name=description]")) read.push(each.content);
   for (const each of document.querySelectorAll("input:is([type=submit], [type=button])"))
     read.push(each.value);
-  const cut = [];
-  for (const each of document.querySelectorAll("body *:not(input, select, textarea, svg *)")) {
-    const style = getComputedStyle(each);
-    if (style.display === "inline" || each.clientWidth <= 1) continue;
-    if (["auto", "scroll"].includes(style.overflowX)) continue;
-    const hides = ["hidden", "clip"].includes(style.overflowY);
-    if (each.scrollWidth > each.clientWidth + 1
-        || (hides && each.scrollHeight > each.clientHeight + 1))
-      cut.push(each.outerHTML.slice(0, 140));
-  }
+  const cut = cutOff();
   return { read, cut, wide: document.documentElement.scrollWidth > window.innerWidth };
 }"""
+)
 
 
 class PseudoServer(DemoServer):

@@ -1274,7 +1274,7 @@ def upgrade() -> None:
         ),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("provisioned_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("failure", sa.JSON(), nullable=True),
+        sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "status IN ('placed', 'requires_action', 'invoiced', 'failed', 'abandoned', 'paid', 'done')",

@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 
 from portal import formats
 from portal.domain.catalogue import Catalogue
-from portal.domain.labels import label_of
+from portal.domain.labels import label_of, service_label
 from portal.domain.money import Money
 from portal.queries.activity import Event, ItemKeys
 from portal.web.orders.declines import decline_sentence
@@ -285,9 +285,7 @@ def _subject(event: Event, catalogue: Catalogue, locale: str) -> str:
     if event.subject in keys:
         return catalogue.product(event.subject).name.in_(locale)
     if event.action.startswith("service_"):
-        named = (p for p in catalogue.service_packages if p.key == event.subject)
-        package = next(named, None)
-        return package.name.in_(locale) if package is not None else event.subject
+        return service_label(catalogue, event.subject, locale)
     return event.subject
 
 

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from flask import abort, request
 
-__all__ = ["LIST_PAGE", "after_date", "after_instant", "after_text", "cut"]
+__all__ = ["LIST_PAGE", "after_date", "after_instant", "after_text", "cut",
+           "page_number"]  # fmt: skip
 
 LIST_PAGE = 25
-_LONGEST, _HIGHEST = 240, 2**62
+_LONGEST, _HIGHEST, _LAST_PAGE = 240, 2**62, 10_000
 
 Row = TypeVar("Row")
 Value = TypeVar("Value", str, date, datetime)
@@ -28,6 +29,12 @@ def _place(read: Callable[[str], Value]) -> tuple[Value, int] | None:
         return read(value), int(key[:20])
     except ValueError:
         abort(404)
+
+
+def page_number() -> int:
+    """`?page=3`; 404 beyond what any list holds."""
+    page = request.args.get("page", 1, type=int)
+    return page if 1 <= page <= _LAST_PAGE else abort(404)
 
 
 def after_text() -> tuple[str, int] | None:

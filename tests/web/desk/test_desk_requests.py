@@ -130,13 +130,10 @@ def test_what_differs_by_now_is_shown_again(
 
 
 def test_two_at_once_the_second_sees_what_happened(
-    hugo: PortalClient, app: Flask, parts: Parts, books: Session
+    hugo: PortalClient, greta: PortalClient, parts: Parts, books: Session
 ) -> None:
     number = asked(hugo, parts)
     path = path_of(hugo, number)
-    greta = PortalClient(app)
-    speak(greta, GRETA, "en")
-    greta.sign_in(GRETA)
     greta.get(path)
     hugo.post(f"{path}/decline", {"version": "1", "reason": "Not possible."})
     before = row_counts(books)

@@ -99,14 +99,11 @@ def test_the_list_is_paged_and_loses_nothing(
 
 
 def test_the_navigation_counts_what_waits_for_oneself(
-    hugo: PortalClient, app: Flask, parts: Parts
+    hugo: PortalClient, greta: PortalClient, app: Flask, parts: Parts
 ) -> None:
     written(hugo, parts)
     with app.app_context():
         sent(parts, "Somebody else's")  # a customer whom no account executive serves
-    greta = PortalClient(app)
-    speak(greta, GRETA, "en")
-    greta.sign_in(GRETA)
     for client, count in ((hugo, 1), (greta, 2)):
         client.get("/desk/tasks")
         assert f"Support {count}" in text(client)
@@ -137,13 +134,10 @@ def test_an_answer_is_mailed_and_stands_on_the_customers_page(
 
 
 def test_nobody_answers_past_what_was_written_meanwhile(
-    hugo: PortalClient, app: Flask, parts: Parts, books: Session
+    hugo: PortalClient, greta: PortalClient, parts: Parts, books: Session
 ) -> None:
     number = written(hugo, parts)
     path = path_of(hugo, number)
-    greta = PortalClient(app)
-    speak(greta, GRETA, "en")
-    greta.sign_in(GRETA)
     greta.get(path)
     hugo.post(f"{path}/reply", {"text": "For May.", "seen": "0"})
     before = row_counts(books)

@@ -15,6 +15,7 @@ from portal.queries.account_notes import list_notes
 from portal.services.account_notes import add_note, remove_note
 from portal.web.access import requires
 from portal.web.checkout.forms import required
+from portal.web.desk.paging import page_number
 from portal.web.desk.serving import acting_staff, desk_account
 from portal.web.forms import PortalForm
 from portal.web.pages import respond, see_other
@@ -23,7 +24,6 @@ from portal.web.signed_in import parts, read_connection, stop_reading
 __all__ = ["add_to"]
 
 _PAGE = 20
-_LAST_PAGE = 10_000
 
 
 class NoteForm(PortalForm):
@@ -56,9 +56,7 @@ def notes(account_id: int) -> ResponseReturnValue:
             flash(_("The note is saved."), "good")
             return see_other(url_for("desk_accounts.notes", account_id=account_id))
         status = 422
-    page = request.args.get("page", 1, type=int)
-    if not 1 <= page <= _LAST_PAGE:
-        abort(404)
+    page = page_number()
     rows = list_notes(read_connection(), account_id, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
     if page > 1 and not rows:
         abort(404)

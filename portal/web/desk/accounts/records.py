@@ -22,6 +22,7 @@ from portal.queries.subscriptions import list_subscription_states
 from portal.queries.wallet import EntryFilter, get_wallet, list_entries
 from portal.web.access import requires
 from portal.web.activity.reading import read_activity
+from portal.web.desk.paging import page_number
 from portal.web.desk.serving import desk_account, may
 from portal.web.invoices.documents import document_words, pdf_of
 from portal.web.locale import speech
@@ -33,7 +34,6 @@ from portal.web.wallet.views import entry_views
 __all__ = ["add_to"]
 
 _PAGE = 25
-_LAST_PAGE = 10_000
 _LONGEST_SEARCH = 100
 
 
@@ -56,7 +56,7 @@ def add_to(blueprint: Blueprint) -> None:
 @requires(StaffPermission.SERVE)
 def invoices(account_id: int) -> ResponseReturnValue:
     """The customer's invoices and credit notes, the latest first."""
-    account, page = desk_account(account_id), _page()
+    account, page = desk_account(account_id), page_number()
     rows = list_invoices(
         read_connection(), account_id, year=None, limit=_PAGE + 1, offset=(page - 1) * _PAGE
     )
@@ -106,7 +106,7 @@ def credit_note_pdf(account_id: int, credit_note: str) -> ResponseReturnValue:
 @requires(StaffPermission.SERVE)
 def quotes(account_id: int) -> ResponseReturnValue:
     """The customer's quotes, those that the desk made too."""
-    account, page = desk_account(account_id), _page()
+    account, page = desk_account(account_id), page_number()
     rows = list_quotes(
         read_connection(), account_id, parts().clock.today(account.time_zone),
         limit=_PAGE + 1, offset=(page - 1) * _PAGE,
@@ -120,7 +120,7 @@ def quotes(account_id: int) -> ResponseReturnValue:
 @requires(StaffPermission.SERVE)
 def members(account_id: int) -> ResponseReturnValue:
     """The customer's people with their licences."""
-    account, page, connection = desk_account(account_id), _page(), read_connection()
+    account, page, connection = desk_account(account_id), page_number(), read_connection()
     typed = " ".join(request.args.get("q", "").split())[:_LONGEST_SEARCH]
     wanted = MemberFilter(text=typed)
     rows = list_members(connection, account_id, wanted, limit=_PAGE, offset=(page - 1) * _PAGE)
@@ -144,7 +144,7 @@ def members(account_id: int) -> ResponseReturnValue:
 @requires(StaffPermission.SERVE)
 def wallet(account_id: int) -> ResponseReturnValue:
     """The customer's credits: what there is, how it is topped up, every entry."""
-    account, page, connection = desk_account(account_id), _page(), read_connection()
+    account, page, connection = desk_account(account_id), page_number(), read_connection()
     month = first_of_month(parts().clock.today(account.time_zone))
     _buying, row = get_wallet(connection, account_id, month)
     entries = list_entries(
@@ -186,8 +186,3 @@ def _invoice(account: DeskAccount, number: str) -> InvoiceDocument:
 def _credit_note(account: DeskAccount, number: str) -> InvoiceDocument:
     found = get_credit_note(read_connection(), account.id, number)
     return found if found is not None else abort(404)
-
-
-def _page() -> int:
-    page = request.args.get("page", 1, type=int)
-    return page if 1 <= page <= _LAST_PAGE else abort(404)

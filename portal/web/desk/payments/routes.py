@@ -31,6 +31,7 @@ from portal.services.transfer_booking import (
 )
 from portal.web.access import requires
 from portal.web.amounts import read_amount, typed_amount
+from portal.web.desk.paging import page_number
 from portal.web.desk.payments import crediting
 from portal.web.desk.payments.forms import PayoutForm, TransferForm
 from portal.web.desk.payments.views import invoice_plan
@@ -45,7 +46,7 @@ __all__ = ["blueprint"]
 blueprint = Blueprint("desk_payments", __name__, url_prefix="/desk/accounts")
 crediting.add_to(blueprint)
 
-_PAGE, _LAST_PAGE, _LATEST = 25, 10_000, 10
+_PAGE, _LATEST = 25, 10
 
 
 @blueprint.get("/<int:account_id>/payments")
@@ -53,9 +54,7 @@ _PAGE, _LAST_PAGE, _LATEST = 25, 10_000, 10
 def index(account_id: int) -> ResponseReturnValue:
     """What is to be paid, what the customer is owed, and every payment, the latest first."""
     account, connection = desk_account(account_id), read_connection()
-    page = request.args.get("page", 1, type=int)
-    if not 1 <= page <= _LAST_PAGE:
-        abort(404)
+    page = page_number()
     rows = list_payments(connection, account_id, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
     if page > 1 and not rows:
         abort(404)

@@ -9,8 +9,13 @@ from sqlalchemy.engine import Connection
 from portal.domain.catalogue import Catalogue
 from portal.domain.changes import ChangeTime, PlannedChange, plan_period_change, plan_plan_change
 from portal.domain.errors import DomainError
-from portal.domain.late_reductions import LateCredit, confirmation_key, plan_late_credits
-from portal.domain.money import Money, total
+from portal.domain.late_reductions import (
+    LateCredit,
+    confirmation_key,
+    credited_by,
+    plan_late_credits,
+)
+from portal.domain.money import Money
 from portal.domain.periods import Interval, Period
 from portal.domain.pricing import decide_vendor_tax, document_totals
 from portal.domain.requests import RequestKind, RequestStatus, RequestStep, can_take
@@ -45,8 +50,7 @@ class Outcome:
     @property
     def credited(self) -> Money | None:
         """What is credited with the confirmation, without VAT; None for nothing."""
-        nets = [one.net for one in self.late]
-        return total(nets, nets[0].currency) if nets else None
+        return credited_by(self.late)
 
 
 def outcome_of(

@@ -17,7 +17,7 @@ from portal.queries.desk_support import list_desk_messages
 from portal.queries.support import get_message, list_messages, list_service_requests
 from portal.services.support_answers import answer_message, close_message, reopen_message
 from portal.web.access import requires
-from portal.web.desk.paging import LIST_PAGE, after_instant, cut
+from portal.web.desk.paging import LIST_PAGE, after_instant, cut, page_number
 from portal.web.desk.requests.forms import ReplyForm
 from portal.web.desk.serving import acting_staff, desk_account, served_by
 from portal.web.desk.support import packages
@@ -31,7 +31,6 @@ __all__ = ["blueprint"]
 blueprint = Blueprint("desk_support", __name__, url_prefix="/desk")
 
 _PAGE = 20
-_LAST_PAGE = 10_000
 _STATES = ("new", "answered", "closed")
 
 
@@ -61,9 +60,7 @@ def index() -> ResponseReturnValue:
 def of_account(account_id: int) -> ResponseReturnValue:
     """What one customer wrote, the newest first, and the packages it asked for or bought."""
     account, connection = desk_account(account_id), read_connection()
-    page = request.args.get("page", 1, type=int)
-    if not 1 <= page <= _LAST_PAGE:
-        abort(404)
+    page = page_number()
     rows = list_messages(connection, account_id, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
     if page > 1 and not rows:
         abort(404)

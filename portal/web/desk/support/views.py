@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_babel import gettext as _
 
+from portal.domain.labels import service_label
 from portal.domain.service_packages import RequestStatus, words_on
 from portal.web.locale import speech
 from portal.web.signed_in import parts
@@ -15,9 +16,7 @@ _ORDER = (RequestStatus.CONFIRMED, RequestStatus.DONE, RequestStatus.DECLINED)
 
 def package_name(key: str) -> str:
     """The package in the language of the page; its key where the catalogue has dropped it."""
-    named = (one.name.in_(speech().locale) for one in parts().catalogue.service_packages
-             if one.key == key)  # fmt: skip
-    return next(named, key)
+    return service_label(parts().catalogue, key, speech().locale)
 
 
 def words_open_to(status: str) -> list[RequestStatus]:

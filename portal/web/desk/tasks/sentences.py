@@ -14,8 +14,8 @@ from flask_babel import lazy_gettext as _l
 
 from portal import formats
 from portal.queries.desk_tasks import TaskRow
+from portal.web.desk.support.views import package_name
 from portal.web.locale import speech
-from portal.web.signed_in import parts
 
 __all__ = ["KINDS", "TaskView", "task_views"]
 
@@ -212,7 +212,7 @@ def _view(row: TaskRow) -> TaskView:
     for key in ("credits", "licences"):
         if isinstance(details.get(key), int):
             said[key] = formats.format_integer(details[key], speech().locale)
-    said["package"] = _package(str(details.get("package", "")))
+    said["package"] = package_name(str(details.get("package", "")))
     return TaskView(
         row=row,
         name=str(words.name),
@@ -228,9 +228,3 @@ class _Said(dict[str, str]):
 
     def __missing__(self, _key: str) -> str:
         return _("not known")
-
-
-def _package(key: str) -> str:
-    named = (one.name.in_(speech().locale) for one in parts().catalogue.service_packages
-             if one.key == key)  # fmt: skip
-    return next(named, key)
