@@ -47,6 +47,10 @@ class Keys:
         found: bool = self.page.evaluate("s => document.activeElement.matches(s)", selector)
         return found
 
+    def land_on(self, selector: str, why: str) -> None:
+        """The focus comes here by itself: with htmx once it has settled, so wait for it."""
+        expect(self.page.locator(f":focus:is({selector})"), why).to_have_count(1)
+
     def reach(self, selector: str, key: str = "Tab") -> None:
         """Press Tab until what `selector` finds has the focus."""
         for _press in range(_FURTHEST):
@@ -61,7 +65,7 @@ class Keys:
         """Past header and navigation, by the first stop of every page."""
         self.reach("a.skip")
         self.press("Enter")
-        assert self.is_on("main"), "the first stop skips to the content"
+        self.land_on("main", "the first stop skips to the content")
 
     def follow(self, selector: str, onwards: str) -> None:
         """Reach a link or button, press it, and be on the page that it leads to."""
@@ -244,11 +248,11 @@ def test_a_mistake_is_found_and_mended(keys: Keys) -> None:
     keys.press("Enter")
     page.locator(".summary").wait_for()
     assert page.title() == f"Error: {title}"
-    assert keys.is_on(".summary"), "the error summary has the focus"
+    keys.land_on(".summary", "the error summary has the focus")
     expect(page.locator("#purchase_order")).to_have_value("PO 4711 ÄÖÜ")
     keys.reach(".summary a")
     keys.press("Enter")
-    assert keys.is_on("#company_name[aria-invalid=true]"), "the summary leads to the field"
+    keys.land_on("#company_name[aria-invalid=true]", "the summary leads to the field")
     described = page.locator("#company_name").get_attribute("aria-describedby") or ""
     assert page.locator(f"#{described}").inner_text() == page.locator(".summary a").inner_text()
     keys.type(company)
@@ -291,7 +295,7 @@ def test_menus_close_and_give_the_focus_back(watch: Watch) -> None:
             if leave == "Escape":
                 keys.reach(f"{menu} li :is(a, button)")
                 keys.press("Escape")
-                assert keys.is_on(f"{menu} > summary"), "the focus goes back to what opened it"
+                keys.land_on(f"{menu} > summary", "the focus goes back to what opened it")
             keys.press("Shift+Tab")
             expect(opened).to_have_count(0)
 
@@ -368,7 +372,7 @@ def test_a_mistake_that_htmx_answers_has_title_and_focus(watch: Watch) -> None:
     keys.press("Enter")
     page.locator(".summary").wait_for()
     expect(page).to_have_title(f"Error: {title}")
-    assert keys.is_on(".summary")
+    keys.land_on(".summary", "the error summary has the focus")
     keys.reach(".summary a")
     keys.press("Enter")
-    assert keys.is_on("#company_name")
+    keys.land_on("#company_name", "the summary leads to the field")
