@@ -72,7 +72,7 @@ lock: setup-test ## pin the newest fitting versions, with hashes
 	@$(BIN)/python .ci/lock
 
 clean: ## remove what make and the tools made (demo data included)
-	rm -rf .venv instance mutants test-results screenshots htmlcov .coverage .coverage.* \
+	rm -rf .venv instance/demo.* mutants test-results screenshots htmlcov .coverage .coverage.* \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find translations -name '*.mo' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

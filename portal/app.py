@@ -75,6 +75,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.mode is Mode.DEMO:
         clock.shift_file = settings.instance / "demo-clock"
 
+    if settings.database_url.startswith("sqlite"):  # a relative path is one in this folder
+        settings.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
@@ -160,7 +162,7 @@ def _demo_secret() -> str:
     """A secret of this demo's own, made once, so that a restart keeps people signed in."""
     file = Path(os.environ.get("INSTANCE_PATH", "") or ROOT / "instance") / "demo-secret"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
         file.write_text(secrets.token_hex(32), encoding="ascii")
     return file.read_text(encoding="ascii").strip()

@@ -24,6 +24,7 @@ from portal.app import create_app, create_demo_app
 from portal.commands_demo import demo
 from portal.commands_ledger import ledger
 from portal.commands_payment_terms import payment_terms
+from portal.commands_staff import executive, operator
 from portal.commands_support import support
 from portal.commands_trials import trials
 from portal.commands_vat import vat
@@ -35,7 +36,6 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.catalogue_file import CatalogueMistakes, parse_catalogue
 from portal.domain.catalogue_reader import Mistake
 from portal.domain.errors import DomainError
-from portal.domain.permissions import StaffRole
 from portal.jobs.commands import commands as job_commands
 from portal.jobs.renewal_commands import renewals
 from portal.migrations.head import is_current
@@ -47,12 +47,9 @@ from portal.services.catalogue_sync import (
     StillUsed,
     sync_catalogue,
 )
-from portal.services.staff import create_staff_member
 
 __all__ = ["make_app", "make_demo_app"]
 
-operator = AppGroup("operator", help="The vendor's staff who see all accounts.")
-executive = AppGroup("executive", help="The vendor's staff who serve their own accounts.")
 accounts = AppGroup("accounts", help="Customers.")
 catalog = AppGroup("catalog", help="What the vendor sells.")
 
@@ -79,9 +76,9 @@ def _only_checks_the_catalogue() -> bool:
 
 
 def _with_commands(app: Flask) -> Flask:
-    for group in (operator, executive, accounts, catalog):
+    for group in (accounts, catalog):
         app.cli.add_command(group)
-    for theirs in (vat, renewals, ledger, trials, support, wallet):
+    for theirs in (operator, executive, vat, renewals, ledger, trials, support, wallet):
         group = copy.copy(theirs)
         group.commands = {name: _checked(command) for name, command in theirs.commands.items()}
         app.cli.add_command(group)
@@ -123,57 +120,6 @@ def _needs_tables(callback: Callable[..., Any]) -> Callable[..., Any]:
         return callback(*args, **options)
 
     return checked
-
-
-# --- staff -----------------------------------------------------------------------------------------
-
-_STAFF_REFUSALS = {
-    "email_malformed": "That is no e-mail address.",
-    "name_missing": "A name has 1 to 200 characters.",
-    "staff_exists": "This person works for the vendor already ({role}).",
-}
-
-
-def _create(role: StaffRole, email: str, name: str, language: str, phone: str | None) -> None:
-    parts = _parts()
-    try:
-        with transaction() as session:
-            create_staff_member(
-                session, email, name, role=role, locale=language, phone=phone, now=parts.clock.now()
-            )
-    except DomainError as error:
-        _refuse([_STAFF_REFUSALS.get(error.code, error.code).format(**error.data)])
-    click.echo(f"{name} can sign in at {parts.settings.public_url}/sign-in with {email}.")
-
-
-def _staff_options(command: click.Command) -> click.Command:
-    command.params += [
-        click.Argument(["email"]),
-        click.Argument(["name"]),
-        click.Option(
-            ["--language"], type=click.Choice(["en", "nl", "fr", "it", "de"]), default="en"
-        ),
-        click.Option(["--phone"], help="Customers see it beside the name."),
-    ]
-    return command
-
-
-@operator.command("create", help="Let EMAIL sign in as an operator.")
-@_needs_tables
-def create_operator(email: str, name: str, language: str, phone: str | None) -> None:
-    """Let a person see all accounts."""
-    _create(StaffRole.OPERATOR, email, name, language, phone)
-
-
-@executive.command("create", help="Let EMAIL sign in as an account executive.")
-@_needs_tables
-def create_executive(email: str, name: str, language: str, phone: str | None) -> None:
-    """Let a person serve accounts."""
-    _create(StaffRole.ACCOUNT_EXECUTIVE, email, name, language, phone)
-
-
-_staff_options(create_operator)
-_staff_options(create_executive)
 
 
 # --- accounts --------------------------------------------------------------------------------------

@@ -21,12 +21,12 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 from flask_migrate import upgrade
-from sqlalchemy.engine import make_url
 
 from portal.config import ROOT
 from portal.db import reading, transaction
+from portal.demo.own_database import is_demo, is_somebody_elses
 from portal.demo.real_provider import leave_demo_provider
-from portal.demo.seed import is_seeded, seed
+from portal.demo.seed import seed
 from portal.extensions import db
 from portal.migrations.head import FIRST, is_current
 from portal.parts import Parts
@@ -92,7 +92,7 @@ def _is_free(port: int) -> bool:
 @contextlib.contextmanager
 def _only_one(instance: Path) -> Iterator[None]:
     """One demo at a time fills, serves or resets a folder's data."""
-    instance.mkdir(parents=True, exist_ok=True)
+    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (instance / "demo.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,7 +103,21 @@ def _only_one(instance: Path) -> Iterator[None]:
         yield
 
 
+def _only_the_demos_own() -> None:
+    """Refuse to fill or empty a database with data that no demo has made."""
+    with reading() as connection:
+        is_theirs = is_somebody_elses(connection)
+    if is_theirs:
+        raise click.ClickException(
+            "This database holds data that was not made by the demo: "
+            f"{db.engine.url.render_as_string(hide_password=True)}\n"
+            "Nothing was changed. The demo takes a database of its own (DEMO_DATABASE_URL, or "
+            "instance/demo.db). If it is the demo of an older version, remove it yourself."
+        )
+
+
 def _fill(parts: Parts) -> None:
+    _only_the_demos_own()
     # Until the first release the first migration may be another one than the data was made with.
     mark = parts.settings.instance / "demo-schema"
     schema = hashlib.sha256(FIRST.read_bytes()).hexdigest()
@@ -117,7 +131,7 @@ def _fill(parts: Parts) -> None:
         upgrade()
     mark.write_text(schema, encoding="ascii")
     with transaction() as session:
-        if not is_seeded(session):
+        if not is_demo(session.connection()):
             click.echo("Filling the demo …")
             seed(session, parts.catalogue, parts.clock.now())
         if parts.settings.stripe_secret_key:
@@ -125,7 +139,8 @@ def _fill(parts: Parts) -> None:
 
 
 def _forget(parts: Parts) -> None:
-    url = make_url(parts.settings.database_url)
+    _only_the_demos_own()
+    url = db.engine.url  # where a relative path leads to is known to the engine alone
     db.engine.dispose()
     if url.get_backend_name() == "sqlite":
         for suffix in ("", "-wal", "-shm"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -145,9 +146,17 @@ def demo_settings(environ: Mapping[str, str], secret_key: str) -> Settings:
     """Settings of the demo: embedded SQLite, a mailbox in the browser, the demo gateway.
 
     With Stripe's two secrets it collects in Stripe's test mode instead; ConfigMistakes for a key
-    that moves real money.
+    that moves real money, and where the environment is that of a production portal. DATABASE_URL
+    is never read: it is the customers', and the demo fills and empties what it is given.
     """
     mistakes: list[str] = []
+    public_url = environ.get("PUBLIC_URL", "").strip()
+    for name, is_real in (("SMTP_HOST", bool(environ.get("SMTP_HOST", "").strip())),
+                          ("PUBLIC_URL", public_url.lower().startswith("https:"))):  # fmt: skip
+        if is_real:
+            mistakes.append(
+                f"{name} is set as for a production portal: start the demo in a shell without it."
+            )
     stripe_key, stripe_hook, stripe_api_base = _stripe(environ, mistakes)
     if stripe_key and not re.match(r"(sk|rk)_test_", stripe_key):
         mistakes.append("STRIPE_SECRET_KEY of the demo must be one of the test mode: sk_test_….")
@@ -155,13 +164,14 @@ def demo_settings(environ: Mapping[str, str], secret_key: str) -> Settings:
         raise ConfigMistakes(mistakes)
     instance = Path(environ.get("INSTANCE_PATH", "") or ROOT / "instance")
     port = environ.get("PORT", "").strip() or "8000"
-    database_url = environ.get("DATABASE_URL", "").strip() or f"sqlite:///{instance / 'demo.db'}"
+    embedded = f"sqlite:///{instance / 'demo.db'}"
+    database_url = environ.get("DEMO_DATABASE_URL", "").strip() or embedded
     return Settings(
         mode=Mode.DEMO,
         database_url=_with_driver(database_url),
         secret_key=secret_key,
         catalog_file=Path(environ.get("CATALOG_FILE", "") or DEMO_CATALOG),
-        public_url=environ.get("PUBLIC_URL", "").strip() or f"http://127.0.0.1:{port}",
+        public_url=public_url or f"http://127.0.0.1:{port}",
         instance=instance,
         mail=MailSettings(sender="portal@kanto.example"),
         stripe_secret_key=stripe_key,
@@ -283,13 +293,26 @@ def _mail(environ: Mapping[str, str], number: _Number, mistakes: list[str]) -> M
         mistakes.append("SMTP_HOST is missing: the server that sends the portal's e-mail.")
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", sender):
         mistakes.append("MAIL_FROM must be the e-mail address the portal sends from.")
+    password = environ.get("SMTP_PASSWORD", "") or None
     if security not in {"none", "starttls", "tls"}:
         mistakes.append("SMTP_SECURITY must be none, starttls or tls.")
+    elif security == "none" and password and not _is_this_machine(host):
+        mistakes.append(
+            "SMTP_SECURITY is none and there is an SMTP_PASSWORD: it would travel unprotected to "
+            f"{host or 'the server'}; use starttls or tls."
+        )
     return MailSettings(
         host=host,
         port=number("SMTP_PORT", 465 if security == "tls" else 587, 1, 65535),
         username=environ.get("SMTP_USERNAME", "").strip() or None,
-        password=environ.get("SMTP_PASSWORD", "") or None,
+        password=password,
         security=security,
         sender=sender,
     )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

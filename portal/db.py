@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
+from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
@@ -79,6 +80,15 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def _made_for_its_owner(*_how: object) -> None:
+        # SQLite makes its file for everybody to read, and its journals as the file is: an empty
+        # one that is there already is taken as it is.
+        file = engine.url.database or ""
+        if file and not file.startswith((":memory:", "file:")):
+            with suppress(OSError):  # SQLite says better why it cannot be opened
+                Path(file).touch(mode=0o600, exist_ok=False)
+
     @event.listens_for(engine, "connect")
     def _settings(connection: sqlite3.Connection, _record: object) -> None:
         cursor = connection.cursor()

@@ -82,11 +82,16 @@ def _money_pattern(locale: str, digits: int) -> NumberPattern:
     return pattern
 
 
+def _minus(text: str) -> str:
+    """With a real minus: as wide as a plus, never broken off, and read out as what it is."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def format_money(amount: Money, locale: str) -> str:
     """€1,234.50 · € 1.234,50 · 1 234,50 €, exact, with the currency's decimals."""
     pattern = _money_pattern(locale, minor_digits(amount.currency))
-    return str(
+    return _minus(
         pattern.apply(
             major(amount), babel_locale(locale), currency=amount.currency, currency_digits=False
         )
@@ -99,7 +104,7 @@ def format_unit_price(amount: Money, count: int, locale: str) -> str:
     digits = minor_digits(amount.currency) + 1
     tenths = round_half_away(Fraction(amount.minor * 10, count))
     pattern = _money_pattern(locale, digits)
-    return str(
+    return _minus(
         pattern.apply(
             Decimal(f"{tenths}E-{digits}"),
             babel_locale(locale),
@@ -220,13 +225,13 @@ def format_names(names: tuple[str, ...], locale: str) -> str:
 @lru_cache(maxsize=_REMEMBERED)
 def format_integer(number: int, locale: str) -> str:
     """1,240."""
-    return str(format_decimal(number, locale=babel_locale(locale)))
+    return _minus(format_decimal(number, locale=babel_locale(locale)))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def format_number(number: Decimal, locale: str) -> str:
     """0.105, with the decimals it has."""
-    return str(format_decimal(number, locale=babel_locale(locale), decimal_quantization=False))
+    return _minus(format_decimal(number, locale=babel_locale(locale), decimal_quantization=False))
 
 
 def format_typed(number: Decimal, locale: str) -> str:
@@ -242,7 +247,7 @@ def thousands_sign(locale: str) -> str:
 @lru_cache(maxsize=256)
 def format_percentage(percent: Decimal, locale: str) -> str:
     """Decimal('21') is 21 %, Decimal('5.5') is 5.5 %, as the language writes it."""
-    return str(
+    return _minus(
         format_percent(percent / 100, locale=babel_locale(locale), decimal_quantization=False)
     )
 

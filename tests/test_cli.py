@@ -251,7 +251,7 @@ def demo(instance: Path, *args: str) -> list[str]:
 def test_demo_serve_fills_serves_and_stops_cleanly(tmp_path: Path, end: signal.Signals) -> None:
     port = free_port()
     environ = {**os.environ, "INSTANCE_PATH": str(tmp_path)}
-    environ.pop("DATABASE_URL", None)
+    environ.pop("DEMO_DATABASE_URL", None)
     server = subprocess.Popen(
         demo(tmp_path, "serve", "--port", str(port)),
         cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -298,7 +298,7 @@ def test_demo_keeps_its_data_until_it_is_reset(tmp_path: Path) -> None:
     import sqlite3
 
     environ = {**os.environ, "INSTANCE_PATH": str(tmp_path)}
-    environ.pop("DATABASE_URL", None)
+    environ.pop("DEMO_DATABASE_URL", None)
 
     def reset() -> None:
         done = subprocess.run(demo(tmp_path, "reset"), cwd=ROOT, env=environ, capture_output=True,
@@ -307,6 +307,8 @@ def test_demo_keeps_its_data_until_it_is_reset(tmp_path: Path) -> None:
         assert "back at its start" in done.stdout
 
     reset()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("demo.db*")}
+    assert set(modes.values()) == {0o600}, modes
     (tmp_path / "demo-clock").write_text("864000\n")
     with sqlite3.connect(tmp_path / "demo.db") as own:
         own.execute("UPDATE account SET name = 'Changed'")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,10 @@ from flask import Flask
 from sqlalchemy import func, select, text
 
 import portal.db
+from portal.app import create_app
+from portal.config import DEMO_CATALOG, Mode, Settings
 from portal.db import reading, transaction
+from portal.extensions import db
 from portal.models import Person
 
 
@@ -67,3 +72,30 @@ def test_a_lost_connection_is_replaced(
         for _ in range(3):
             with reading() as one, reading() as another:
                 assert one.scalar(text("SELECT 1")) == another.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("place", ["own.db", "{folder}/instance/own.db"])
+def test_the_files_of_sqlite_are_for_their_owner_alone(tmp_path: Path, place: str) -> None:
+    """Persons, invoices and sessions are in it; other users of the host have no business there."""
+    folder = tmp_path / "instance"
+    before = os.umask(0o022)
+    try:
+        app = create_app(
+            Settings(
+                mode=Mode.TEST,
+                database_url=f"sqlite:///{place.format(folder=tmp_path)}",
+                secret_key="a-secret-of-the-tests-0123456789abcdef",
+                catalog_file=DEMO_CATALOG,
+                public_url="http://localhost",
+                instance=folder,
+            )
+        )
+        with app.app_context():
+            with transaction() as session:
+                session.execute(text("CREATE TABLE thing (id INTEGER)"))
+                modes = {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+            db.engine.dispose()
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert modes == {"own.db": 0o600, "own.db-wal": 0o600, "own.db-shm": 0o600}

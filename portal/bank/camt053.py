@@ -27,8 +27,10 @@ MAXIMUM_BYTES = 10 * 1024 * 1024
 MAXIMUM_ENTRIES = 20_000
 
 _MESSAGE = "BkToCstmrStmt"
+_SIGNS = {"CRDT": 1, "DBIT": -1}
 _MOST_ELEMENTS, _DEEPEST = 1_000_000, 100
 """A small file can hold a tree that fills the memory: statements are far below both."""
+_LONGEST_TEXT = 500
 _LARGEST = 10**12
 """Above it nothing is an amount that a customer paid, and no column holds it."""
 
@@ -51,7 +53,8 @@ def read_statements(content: bytes) -> tuple[Statement, ...]:
     if message is None:
         raise DomainError("statement_not_camt")
     try:
-        statements = tuple(_statement(each) for each in _children(message, "Stmt"))
+        numbering = _Numbering()
+        statements = tuple(_statement(each, numbering) for each in _children(message, "Stmt"))
     except (DecimalException, ValueError, TypeError) as error:
         raise DomainError("statement_malformed") from error
     if not statements:
@@ -82,16 +85,43 @@ class _BoundedBuilder(TreeBuilder):
         return super().end(tag)
 
 
-def _statement(element: Element) -> Statement:
+class _Numbering:
+    """Counts what is alike in everything through a file: what the bank tells twice happened twice.
+
+    A statement that the file holds twice is counted as it was the first time: it tells the same.
+    """
+
+    def __init__(self) -> None:
+        self._counted: Counter[str] = Counter()
+        self._own: Counter[str] = Counter()
+        self._before: dict[tuple[object, str], int] = {}
+        self._statement: object = None
+
+    def begin(self, element: Element, iban: str) -> None:
+        """What follows is of this statement: known by its id, of which one has several pages."""
+        own_id, page = _text(element, "Id"), _text(element, "StmtPgntn", "PgNb")
+        self._statement = (iban, own_id, page) if own_id else object()
+        self._own.clear()
+
+    def number(self, digest: str) -> int:
+        """Which of those alike it is, from 1."""
+        before = self._before.setdefault((self._statement, digest), self._counted[digest])
+        self._own[digest] += 1
+        number = before + self._own[digest]
+        self._counted[digest] = max(self._counted[digest], number)
+        return number
+
+
+def _statement(element: Element, numbering: _Numbering) -> Statement:
     iban = _text(element, "Acct", "Id", "IBAN").replace(" ", "")
     if not iban:
         raise ValueError("a statement without an account")
-    seen: Counter[str] = Counter()
+    numbering.begin(element, iban)
     entries = [
         entry
         for booked in _children(element, "Ntry")
         if _status(booked) in ("BOOK", "")
-        for entry in _entries(booked, iban, seen)
+        for entry in _entries(booked, iban, numbering)
     ]
     currency = _text(element, "Acct", "Ccy") or (entries[0].amount.currency if entries else "")
     number = _text(element, "LglSeqNb") or _text(element, "ElctrncSeqNb") or _text(element, "Id")
@@ -105,7 +135,7 @@ def _status(entry: Element) -> str:
     return _text(status, "Cd") or (status.text or "").strip()
 
 
-def _entries(booked: Element, iban: str, seen: Counter[str]) -> Iterator[StatementEntry]:
+def _entries(booked: Element, iban: str, numbering: _Numbering) -> Iterator[StatementEntry]:
     """The transactions of a booking; a booking of one is one, and so is one whose list of several
     lacks an amount or does not come to the whole: no more is booked than arrived."""
     details = [each for part in _children(booked, "NtryDtls") for each in _children(part, "TxDtls")]
@@ -115,19 +145,19 @@ def _entries(booked: Element, iban: str, seen: Counter[str]) -> Iterator[Stateme
         raise ValueError("a booking without a day")
     days = (booked_on, valued_on)
     amount = _amount(_child(booked, "Amt"))
-    reversal = _text(booked, "RvslInd") == "true"
-    sign = -1 if _text(booked, "CdtDbtInd") == "DBIT" else 1
+    reversal = _text(booked, "RvslInd") in ("true", "1")
+    sign = _sign(booked)
     if len(details) > 1:
         amounts = [_amount_of_part(each, sign) for each in details]
         told = [own for own in amounts if own is not None and own.currency == amount.currency]
         whole = amount.minor * sign
         if len(told) == len(details) and sum(own.minor for own in told) == whole:
             for part, own in zip(details, told, strict=True):
-                yield _entry(booked, part, iban, days, own, reversal, seen)
+                yield _entry(booked, part, iban, days, own, reversal, numbering)
             return
         details = []
     part = details[0] if details else booked
-    yield _entry(booked, part, iban, days, amount * sign, reversal, seen)
+    yield _entry(booked, part, iban, days, amount * sign, reversal, numbering)
 
 
 def _entry(
@@ -137,7 +167,7 @@ def _entry(
     days: tuple[date, date | None],
     amount: Money,
     reversal: bool,
-    seen: Counter[str],
+    numbering: _Numbering,
 ) -> StatementEntry:
     booked_on, valued_on = days
     side = "Dbtr" if amount.minor >= 0 else "Cdtr"
@@ -146,35 +176,60 @@ def _entry(
     if parties is not None:
         name = _text(parties, side, "Nm") or _text(parties, side, "Pty", "Nm")
         payer_iban = _text(parties, f"{side}Acct", "Id", "IBAN").replace(" ", "")
+    reference, named, words = _remittance(booked, part)
+    own = [_text(part, "Refs", "AcctSvcrRef"), _text(part, "Refs", "TxId")]
+    bank_ids = [_text(booked, "AcctSvcrRef"), *own]
+    # Without `named`: entries of imports that did not read it are known by the same key.
+    facts = (iban, booked_on.isoformat(), str(amount.minor), amount.currency, payer_iban, name,
+             reference, words, *bank_ids)  # fmt: skip
+    digest = hashlib.sha256("\x1f".join(facts).encode()).hexdigest()[:40]
+    return StatementEntry(
+        key=f"{digest}:{numbering.number(digest)}",
+        booked_on=booked_on,
+        amount=amount,
+        payer_name=name[:140],
+        payer_iban=payer_iban[:34],
+        reference=reference[:140],
+        # First, as the end may be cut; with a sign over which no reference is read.
+        text=", ".join(filter(None, (*named, words)))[:_LONGEST_TEXT],
+        reversal=reversal,
+        valued_on=valued_on,
+    )
+
+
+def _remittance(booked: Element, part: Element) -> tuple[str, list[str], str]:
+    """What it is paid for: the structured reference, what is named beside it, and the words.
+
+    Named are further references, where one payment is for several invoices, and their numbers.
+    """
+    references: list[str] = []
+    numbers: list[str] = []
+    words: list[str] = []
     remittance = _child(part, "RmtInf")
-    reference, words = "", []
     if remittance is not None:
         for structured in _children(remittance, "Strd"):
-            reference = reference or _text(structured, "CdtrRefInf", "Ref")
+            references.append(_text(structured, "CdtrRefInf", "Ref"))
+            numbers += [_text(each, "Nb") for each in _children(structured, "RfrdDocInf")]
             words += [(each.text or "") for each in _children(structured, "AddtlRmtInf")]
         words += [(each.text or "") for each in _children(remittance, "Ustrd")]
     end_to_end = _text(part, "Refs", "EndToEndId")
     if end_to_end and end_to_end != "NOTPROVIDED":
         words.append(end_to_end)
     words += [_text(part, "AddtlTxInf"), _text(booked, "AddtlNtryInf")]
-    text = " ".join(" ".join(words).split())[:500]
-    own = [_text(part, "Refs", "AcctSvcrRef"), _text(part, "Refs", "TxId")]
-    bank_ids = [_text(booked, "AcctSvcrRef"), *own]
-    facts = (iban, booked_on.isoformat(), str(amount.minor), amount.currency, payer_iban, name,
-             reference, text, *bank_ids)  # fmt: skip
-    digest = hashlib.sha256("\x1f".join(facts).encode()).hexdigest()[:40]
-    seen[digest] += 1  # two payments alike on one day, which the bank gives no number, are two
-    return StatementEntry(
-        key=f"{digest}:{seen[digest]}",
-        booked_on=booked_on,
-        amount=amount,
-        payer_name=name[:140],
-        payer_iban=payer_iban[:34],
-        reference=reference[:140],
-        text=text,
-        reversal=reversal,
-        valued_on=valued_on,
-    )
+    told = list(dict.fromkeys(filter(None, references)))
+    reference = told[0] if told else ""
+    named = dict.fromkeys(" ".join(each.split()) for each in (*told[1:], *filter(None, numbers)))
+    return reference, list(named), " ".join(" ".join(words).split())[:_LONGEST_TEXT]
+
+
+def _sign(element: Element, otherwise: int | None = None) -> int:
+    """1 where money came, -1 where it left; `otherwise` where the bank may leave it out."""
+    told = _text(element, "CdtDbtInd")
+    if not told and otherwise is not None:
+        return otherwise
+    if told not in _SIGNS:
+        raise ValueError("neither money that came nor money that left")
+    return _SIGNS[told]
 
 
 def _amount_of_part(part: Element, sign: int) -> Money | None:
@@ -184,8 +239,7 @@ def _amount_of_part(part: Element, sign: int) -> Money | None:
         whole = _child(part, "AmtDtls")
         transaction = _child(whole, "TxAmt") if whole is not None else None
         found = _child(transaction, "Amt") if transaction is not None else None
-    own_sign = {"DBIT": -1, "CRDT": 1}.get(_text(part, "CdtDbtInd"), sign)
-    return _amount(found) * own_sign if found is not None else None
+    return _amount(found) * _sign(part, sign) if found is not None else None
 
 
 def _amount(element: Element | None) -> Money:

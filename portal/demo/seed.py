@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal.demo.customers import CUSTOMERS
@@ -15,6 +15,7 @@ from portal.demo.extras import (
     make_quote,
 )
 from portal.demo.history import SubscriptionHistory
+from portal.demo.own_database import leave_mark
 from portal.demo.people import STAFF
 from portal.demo.plans import CustomerPlan, MemberPlan
 from portal.demo.support import ask_executive, ask_for_help, write_to_vendor
@@ -37,18 +38,17 @@ from portal.services.audit import Actor, record
 from portal.services.catalogue_sync import sync_catalogue
 from portal.services.desk_digest import FROM_HOUR, send_digests
 
-__all__ = ["is_seeded", "seed"]
+__all__ = ["seed"]
 
 _PAST = timedelta(days=1000)  # before everything that the demo's customers did
 
 
-def is_seeded(session: Session) -> bool:
-    """Whether the database has any account yet."""
-    return session.scalar(select(Account.id).limit(1)) is not None
-
-
 def seed(session: Session, catalogue: Catalogue, now: datetime) -> None:
-    """Write the demo's six customers and their past into an empty database; does not commit."""
+    """Write the demo's six customers and their past into an empty database; does not commit.
+
+    With it goes the mark by which the demo knows its own database again.
+    """
+    leave_mark(session, now - _PAST)
     sync_catalogue(session, catalogue, now - _PAST)
     timeline = Timeline(now)
     executive = _seed_staff(session, now)

@@ -24,6 +24,7 @@ from portal.domain.catalogue_checks import (
     check_time_zone,
 )
 from portal.domain.catalogue_reader import Mistake, MistakeLog, Table
+from portal.domain.email_addresses import known_email, normal_email
 from portal.domain.errors import DomainError
 from portal.domain.periods import Interval, Term, local_date
 from portal.domain.permissions import Role
@@ -67,7 +68,7 @@ class AccountFileMistakes(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """A person of the account; `email` is in lower case."""
+    """A person of the account; `email` is in its normal form."""
 
     name: str
     email: str
@@ -174,7 +175,7 @@ class _Reader:
         country = billing.text("country", check_country)
         number, status = self._vat(billing, country)
         executive = table.optional_text("account_executive", check_email)
-        if executive is not None and executive.lower() not in self.executives:
+        if executive is not None and known_email(executive) not in self.executives:
             table.note("unknown", "The vendor has no account executive with this e-mail address.",
                        "account_executive")  # fmt: skip
         locale = table.choice("locale", _Locale)
@@ -194,7 +195,7 @@ class _Reader:
             time_zone=time_zone,
             currency=currency,
             payment_terms=table.choice("payment_terms", _Terms, default=_Terms.AUTOMATIC).value,
-            executive=executive.lower() if executive else None,
+            executive=known_email(executive) if executive else None,
             company_name=billing.text("company_name", _check_name, default=name),
             address_line1=billing.text("address_line1", _check_name),
             address_line2=billing.text("address_line2", _check_name, default=""),
@@ -229,7 +230,7 @@ class _Reader:
     def _members(self, table: Table, locale: str) -> tuple[MemberRow, ...]:
         rows: list[MemberRow] = []
         for row in self._rows(table, "members"):
-            email = row.text("email", check_email).lower()
+            email = _address(row)
             if email and email in {other.email for other in rows}:
                 row.note("duplicate", "This e-mail address stands above already.", "email")
             rows.append(
@@ -308,13 +309,14 @@ class _Reader:
             row.note("wrong_type", "This must be a list of e-mail addresses.", "assigned")
             value = None
         for at, email in enumerate(value or []):
-            if not isinstance(email, str) or email.lower() not in emails:
+            holder = known_email(email) if isinstance(email, str) else None
+            if holder is None or holder not in emails:
                 row.note("unknown", "Nobody of this account has this e-mail address.",
                          "assigned", str(at))  # fmt: skip
-            elif email.lower() in holders:
+            elif holder in holders:
                 row.note("duplicate", "This person holds a seat already.", "assigned", str(at))
             else:
-                holders.append(email.lower())
+                holders.append(holder)
         if len(holders) > (quantity if per_seat else 0):
             row.note("too_many", "More people hold a seat than there are seats.", "assigned")
         return ItemRow(kind, keys, per_seat, quantity, price, tuple(holders))
@@ -335,6 +337,18 @@ class _Reader:
             row.note("not_current", f"The period from {start} to {term.period(0).last_day} is not "
                      "the present one.", "period_start")  # fmt: skip
         return term
+
+
+def _address(row: Table) -> str:
+    """The row's "email" in the one form in which addresses are stored; "" where it is none."""
+    text = row.text("email", check_email)
+    if not text:
+        return ""
+    try:
+        return normal_email(text)
+    except DomainError:
+        row.note("bad_email", "This is not an e-mail address.", "email")
+        return ""
 
 
 def _day(row: Table, key: str) -> date | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from portal.domain.money import Money
@@ -21,10 +21,12 @@ from portal.domain.payment_references import (
 )
 
 __all__ = [
-    "InvoiceToMatch", "Match", "MatchKind", "Statement", "StatementEntry", "owner_of",
-    "plan_matching",
+    "SAME_MONEY_WITHIN", "InvoiceToMatch", "Match", "MatchKind", "Statement", "StatementEntry",
+    "TypedTransfer", "owner_of", "plan_matching",
 ]  # fmt: skip
 
+SAME_MONEY_WITHIN = timedelta(days=7)
+"""A transfer is typed by the day that somebody heard of it, its entry comes with the bank's own."""
 _SUGGESTIONS = 5
 
 
@@ -64,8 +66,19 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class TypedTransfer:
+    """A transfer that a person booked by hand for an invoice: no entry of the bank tells of it yet."""
+
+    amount: Money
+    received_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceToMatch:
-    """An issued invoice as the matching sees it; `open` is what is still to be paid."""
+    """An issued invoice as the matching sees it; `open` is what is still to be paid.
+
+    `typed` are the transfers that were booked for it by hand.
+    """
 
     invoice_id: int
     number: str
@@ -73,6 +86,7 @@ class InvoiceToMatch:
     status: str
     open: Money
     payer: str
+    typed: tuple[TypedTransfer, ...] = ()
 
 
 class MatchKind(StrEnum):
@@ -81,6 +95,8 @@ class MatchKind(StrEnum):
     EXACT = "exact"
     PARTIAL = "partial"
     TOO_MUCH = "too_much"
+    REPEATED = "repeated"
+    RETURNED = "returned"
     SUGGESTED = "suggested"
     PAID = "paid"
     VOID = "void"
@@ -96,7 +112,8 @@ class Match:
 
     One that is paid or void is named by its number in words, too: nothing is booked for it.
     `slips` say of a suggestion how its reference was mistyped; `by_amount` that the amount alone
-    speaks for it.
+    speaks for it; `names_several` that valid references name more than one. `typed_on` is the day
+    of a transfer typed for the invoice that is probably the same money, REPEATED where some is open.
     """
 
     entry: StatementEntry
@@ -105,6 +122,8 @@ class Match:
     suggestions: tuple[int, ...] = ()
     slips: Mapping[int, Slip] = field(default_factory=dict)
     by_amount: bool = False
+    names_several: bool = False
+    typed_on: date | None = None
 
     @property
     def is_certain(self) -> bool:
@@ -119,7 +138,8 @@ def plan_matching(
 ) -> tuple[Match, ...]:
     """A proposal for every entry, in their order; `booked` are keys of entries that were booked before.
 
-    Entries of one statement that pay one invoice are counted one after the other.
+    Entries of one statement that pay one invoice are counted one after the other, but for one whose
+    money was probably typed: that is counted already.
     """
     matcher = _Matcher(invoices)
     return tuple(
@@ -146,7 +166,9 @@ class _Matcher:
         }
 
     def match(self, entry: StatementEntry) -> Match:
-        if entry.amount.minor <= 0 or entry.reversal:
+        if entry.reversal:
+            return self._returned(entry)
+        if entry.amount.minor <= 0:
             return Match(entry, MatchKind.OUTGOING)
         found = self._named(entry) or self._settled_in_words(entry)
         if found is None:
@@ -155,8 +177,11 @@ class _Matcher:
             return Match(entry, MatchKind.OTHER_CURRENCY, found.invoice_id)
         if found.status in ("credited", "written_off"):
             return Match(entry, MatchKind.VOID, found.invoice_id)
+        typed_on = _typed_on(entry, found)
         if found.open.minor <= 0:
-            return Match(entry, MatchKind.PAID, found.invoice_id)
+            return Match(entry, MatchKind.PAID, found.invoice_id, typed_on=typed_on)
+        if typed_on is not None:
+            return Match(entry, MatchKind.REPEATED, found.invoice_id, typed_on=typed_on)
         left = found.open - entry.amount
         self.invoices[found.invoice_id] = replace(found, open=Money(max(left.minor, 0),
                                                                     left.currency))  # fmt: skip
@@ -166,14 +191,23 @@ class _Matcher:
             kind = MatchKind.PARTIAL if left.minor > 0 else MatchKind.TOO_MUCH
         return Match(entry, kind, found.invoice_id)
 
+    def _returned(self, entry: StatementEntry) -> Match:
+        """The bank took a transfer back, or one that had left came back: people see to it."""
+        taken = entry.amount.minor < 0
+        found = (self._named(entry) or self._settled_in_words(entry)) if taken else None
+        return Match(entry, MatchKind.RETURNED, found.invoice_id if found else None)
+
     def _named(self, entry: StatementEntry) -> InvoiceToMatch | None:
         """The one invoice that valid references name; none where they name several."""
-        named = {
+        named = self._all_named(entry)
+        return self.invoices[named.pop()] if len(named) == 1 else None
+
+    def _all_named(self, entry: StatementEntry) -> set[int]:
+        return {
             self.by_reference[reference]
             for reference in _references(entry)
             if is_structured(reference) and reference in self.by_reference
         }
-        return self.invoices[named.pop()] if len(named) == 1 else None
 
     def _settled_in_words(self, entry: StatementEntry) -> InvoiceToMatch | None:
         """A paid or void invoice whose number stands in the words, where these name no open one.
@@ -225,7 +259,19 @@ class _Matcher:
             suggestions=payable,
             slips={key: slip for key in payable if (slip := found[key]) is not None},
             by_amount=by_amount,
+            names_several=len(self._all_named(entry)) > 1,
         )
+
+
+def _typed_on(entry: StatementEntry, invoice: InvoiceToMatch) -> date | None:
+    """The day of the transfer typed for the invoice that is probably the entry's money."""
+    days = [
+        typed.received_on
+        for typed in invoice.typed
+        if typed.amount == entry.amount
+        and abs(typed.received_on - entry.received_on) <= SAME_MONEY_WITHIN
+    ]
+    return min(days, key=lambda day: abs(day - entry.received_on), default=None)
 
 
 def _references(entry: StatementEntry) -> tuple[str, ...]:

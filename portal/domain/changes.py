@@ -58,7 +58,8 @@ class PlannedChange:
     """One change to be asked: what is stored, what it replaces, the renewal without and with it.
 
     `before` and `after` are both of the day the change takes effect; `after_state` is the
-    subscription today with the change waiting.
+    subscription today with the change waiting. `retimed` are later ones that wait for another
+    renewal with it (C2), with their new dates.
     """
 
     kind: ChangeKind
@@ -70,17 +71,20 @@ class PlannedChange:
     before: NextPeriod
     after: NextPeriod
     after_state: SubscriptionState
+    retimed: tuple[WaitingChange, ...] = ()
 
     @property
     def key(self) -> str:
         """What was shown, to be sent back with the confirmation: the day, and both net amounts.
 
-        What waits with it is part of the amounts, so nothing is agreed to unseen.
+        What waits with it is part of the amounts, and what moves is named with its new day, so
+        nothing is agreed to unseen.
         """
         before, after = (
             sum(line.net.minor for line in renewal.lines) for renewal in (self.before, self.after)
         )
-        return f"{self.time.effective_on.isoformat()}.{before}.{after}"
+        moved = "".join(f".{one.id}-{one.effective_on.isoformat()}" for one in self.retimed)
+        return f"{self.time.effective_on.isoformat()}.{before}.{after}{moved}"
 
     @property
     def waits_already(self) -> WaitingChange | None:
@@ -123,13 +127,15 @@ def plan_reduction(
     asked_on: date,
     notice_days: int,
     free: Collection[int] = (),
+    credited: int = 0,
 ) -> PlannedChange:
     """`remove` seats fewer of an item at the renewal S4 leaves; seats that wait already stay (S3).
 
-    `free` are the members whom the admins chose to give their licence back (S6). A reduction of the
-    same item that waits for the same renewal becomes part of this one. DomainError as
-    `change_time`, and `item_unknown`, `nothing_removed`, `too_many_removed` (`maximum`): less than
-    one seat would stay, and ending it all is a cancellation or the removal of the add-on.
+    `free` are the members whom the admins chose to give their licence back (S6), `credited` the net
+    minor units that are credited with it (S4). A reduction of the same item that waits for the same
+    renewal becomes part of this one. DomainError as `change_time`, and `item_unknown`,
+    `nothing_removed`, `too_many_removed` (`maximum`): less than one seat would stay, and ending it
+    all is a cancellation or the removal of the add-on.
     """
     item = state.item(item_id)
     if item is None or not item.per_seat or item.unit_price is None:
@@ -145,9 +151,11 @@ def plan_reduction(
     delta = sum(change.delta or 0 for change in same) - remove
     chosen = [member for change in same for member in change.target.get("free", ())]
     wanted = list(dict.fromkeys([*chosen, *free]))
-    return _planned(
-        state, ChangeKind.SEATS, item_id, delta, {"free": wanted} if wanted else {}, time, same
-    )
+    credited += sum(change.target.get("credited", 0) for change in same)
+    target: dict[str, Any] = {"free": wanted} if wanted else {}
+    if credited:
+        target["credited"] = credited
+    return _planned(state, ChangeKind.SEATS, item_id, delta, target, time, same)
 
 
 def plan_plan_change(
@@ -201,12 +209,18 @@ def plan_period_change(
 ) -> PlannedChange:
     """Another billing period from the renewal on, at today's prices of every item (C1, C4, P1).
 
-    Replaces a period change that waits for the same renewal. DomainError as `change_time`,
-    `interval_unchanged`, `price_missing` where an item is not sold so.
+    Replaces a period change that waits for the same renewal. A request may have been sent before
+    what waits for a later renewal was asked (S4): that renewal is the new term's then, so what
+    waits for it is `retimed` to the one that its own day leaves it (C2). An end that was confirmed
+    is never moved so (C3).
+
+    DomainError as `change_time`, and `subscription_ends` wherever a cancellation waits;
+    `interval_unchanged`; `price_missing` where an item, or what it changes to later, is not sold so.
     """
     if interval == state.interval:
         raise DomainError("interval_unchanged")
     time = change_time(state, asked_on, notice_days)
+    _require_going_on(state)
     waiting = tuple(
         c for c in state.changes_of(ChangeKind.PERIOD) if c.effective_on == time.effective_on
     )
@@ -214,7 +228,12 @@ def plan_period_change(
         "interval": interval.value,
         "prices": book.in_interval(state.product_key, interval),
     }
-    return _planned(state, ChangeKind.PERIOD, None, None, target, time, waiting)
+    planned = _planned(state, ChangeKind.PERIOD, None, None, target, time, waiting)
+    after_state, retimed = _retimed(planned.after_state, time.effective_on, notice_days)
+    if retimed and _is_renewable(state) and not _is_renewable(after_state):
+        raise DomainError("price_missing", interval=interval.value)
+    after = period_beginning(after_state, time.effective_on)
+    return replace(planned, after=after, after_state=after_state, retimed=retimed)
 
 
 def plan_cancellation(
@@ -227,8 +246,7 @@ def plan_cancellation(
     What else waits goes on waiting, so that undoing the cancellation restores it. DomainError as
     `change_time` (`subscription_ends` where it is cancelled already).
     """
-    if state.ends_on is not None:
-        raise DomainError("subscription_ends", on=state.ends_on - timedelta(days=1))
+    _require_going_on(state)
     time = change_time(state, asked_on, notice_days)
     target = {"reason": reason, "comment": comment} if comment else {"reason": reason}
     return _planned(state, ChangeKind.CANCEL, None, None, target, time, ())
@@ -240,30 +258,43 @@ def plan_undo(state: SubscriptionState, change_id: int, notice_days: int) -> Pla
     Without a change of billing period the renewals are those of the present term again, so a
     change that waited for one of its later ones waits for the first that S4 leaves it.
     DomainError `change_unknown` where it does not wait (any more), `undo_other_first` where what
-    goes on waiting is not sold without it: a plan that has a yearly price alone, for one.
+    goes on waiting is not sold without it: a plan that has a yearly price alone, for one;
+    `reduction_credited` where its licences were credited (S4): the money has been given back.
     """
     change = state.change(change_id)
     if change is None:
         raise DomainError("change_unknown")
+    if change.target.get("credited"):
+        raise DomainError("reduction_credited")
     rest = with_changes(state, [c for c in state.changes if c.id != change_id])
     retimed: tuple[WaitingChange, ...] = ()
-    if change.kind is ChangeKind.PERIOD and state.term is not None and state.number is not None:
-        rest, retimed = _retimed(rest, state.term, state.number, change, notice_days)
+    if change.kind is ChangeKind.PERIOD:
+        rest, retimed = _retimed(rest, change.effective_on, notice_days)
     if state.period is not None and _is_renewable(state) and not _is_renewable(rest):
         raise DomainError("undo_other_first")
     return PlannedUndo(change, retimed, rest)
 
 
 def _retimed(
-    rest: SubscriptionState, term: Term, number: int, undone: WaitingChange, notice_days: int
+    state: SubscriptionState, turn: date, notice_days: int
 ) -> tuple[SubscriptionState, tuple[WaitingChange, ...]]:
-    """What waited for a renewal of the period that does not come, at the renewal S4 leaves it."""
-    later = [c for c in rest.changes if c.effective_on > undone.effective_on]
-    settled = with_changes(rest, [c for c in rest.changes if c not in later])
+    """What waits for a later renewal than `turn`, at the renewal that S4 leaves it.
+
+    From `turn` on the renewals are others than they were: a change of billing period waits for it,
+    or does not any more.
+    """
+    term, number = state.term, state.number
+    later = [change for change in state.changes if change.effective_on > turn]
+    if not later or term is None or number is None:
+        return state, ()
+    settled = with_changes(state, [c for c in state.changes if c.effective_on <= turn])
     retimed = []
+    # What was too late for `turn` stays so, also where the vendor has shortened the notice since.
+    too_late = notice_closes_on(turn, notice_days) + timedelta(days=1)
     # Another change of billing period first: the others follow its dates, as it follows this term's.
     for one in sorted(later, key=lambda c: c.kind is not ChangeKind.PERIOD):
-        on = renewal_for_change(term, number - 1, one.asked_on, notice_days, _waiting_term(settled))
+        asked_on = max(one.asked_on, too_late)
+        on = renewal_for_change(term, number - 1, asked_on, notice_days, _waiting_term(settled))
         if on != one.effective_on:
             one = replace(one, effective_on=on)
             retimed.append(one)
@@ -333,6 +364,11 @@ def _running(state: SubscriptionState) -> tuple[Term, int]:
     if not state.is_running or state.term is None or state.number is None:
         raise DomainError("not_running", status=state.status)
     return state.term, state.number
+
+
+def _require_going_on(state: SubscriptionState) -> None:
+    if state.ends_on is not None:
+        raise DomainError("subscription_ends", on=state.ends_on - timedelta(days=1))
 
 
 def _waiting_term(state: SubscriptionState) -> Term | None:

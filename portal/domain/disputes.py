@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from portal.domain.money import Money
 
-__all__ = ["Dispute", "DisputeState", "is_money_gone", "next_dispute_state"]
+__all__ = ["Dispute", "DisputeState", "is_money_gone", "money_taken", "next_dispute_state"]
 
 
 class DisputeState(StrEnum):
@@ -57,3 +57,16 @@ def is_money_gone(disputes: Collection[Dispute], charged: Money, refunded: Money
         for each in disputes
         if each.amount.currency == charged.currency
     )
+
+
+def money_taken(disputes: Collection[Dispute], charged: Money) -> Money:
+    """What the bank took of a charge: what its disputes took, at most the charge.
+
+    A payment that was taken back without one, a debit, is gone as a whole: its caller knows.
+    """
+    gone = sum(
+        each.amount.minor
+        for each in disputes
+        if each.state in _GONE and each.amount.currency == charged.currency
+    )
+    return Money(min(gone, charged.minor), charged.currency)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portal.domain.errors import DomainError
 
-__all__ = ["normal_email"]
+__all__ = ["known_email", "normal_email"]
 
 
 def normal_email(text: str) -> str:
@@ -21,3 +21,15 @@ def normal_email(text: str) -> str:
     except EmailNotValidError:
         raise DomainError("email_malformed") from None
     return checked.normalized.lower()
+
+
+def known_email(text: str) -> str:
+    """The form under which a person of that address is stored, to look them up; raises nothing.
+
+    What is no address is stripped and in lower case: it finds nobody, or who was written before
+    the form was as strict.
+    """
+    try:
+        return normal_email(text)
+    except DomainError:
+        return text.strip().lower()

@@ -20,7 +20,7 @@ from portal.domain.subscriptions import SubscriptionState
 from portal.domain.wishes import Wish
 
 __all__ = ["LONGEST_VALIDITY", "Discount", "Offer", "Offered", "credits_given_away", "plan_offer",
-           "require_validity"]  # fmt: skip
+           "require_no_gift", "require_validity"]  # fmt: skip
 
 LONGEST_VALIDITY = 365  # days; a price that is older needs another look
 _HUNDRED = 100
@@ -64,15 +64,14 @@ def plan_offer(
     book: PriceBook,
     catalogue: Catalogue,
     on: date,
-    given_lately: Fraction = Fraction(0),
 ) -> Offer:
     """The lines of what is offered, one wish after the other, each on what those before it leave.
 
     A part is taken off every line that a wish costs, an amount off the first of them; what is given
     back for an unused part stays whole. Errors as `plan_purchase`; DomainError `offer_empty`,
     `discount_too_large` (`maximum`) where the amount is more than the line's whole price, and
-    `discount_gives_credits` (`credits`, `maximum`) where the discounts on packs, with those that the
-    same person gave the customer lately (`given_lately`), give away more credits than one may.
+    `discount_gives_credits` (`credits`, `maximum`) where the discounts on packs give away more
+    credits than one person may.
     """
     if not offered:
         raise DomainError("offer_empty")
@@ -88,7 +87,7 @@ def plan_offer(
         lines += _discounted(mine, one.discount)
         sources += [place] * len(mine)
         parts.append(purchase)
-    _require_no_gift(lines, given_lately, catalogue.policy.manual_credit_approval_limit)
+    require_no_gift(lines, Fraction(0), catalogue.policy.manual_credit_approval_limit)
     return Offer(
         Purchase(
             tuple(lines),
@@ -129,8 +128,12 @@ def credits_given_away(lines: Iterable[PinnedLine]) -> Fraction:
     return given
 
 
-def _require_no_gift(lines: Iterable[PinnedLine], lately: Fraction, limit: int) -> None:
-    """Above the limit two people give credits (CreditGrant); a discount is no way round the second."""
+def require_no_gift(lines: Iterable[PinnedLine], lately: Fraction, limit: int) -> None:
+    """Above the limit two people give credits (CreditGrant); a discount is no way round the second.
+
+    `lately` are those that other quotes of the same person give. DomainError
+    `discount_gives_credits` (`credits`, `maximum`).
+    """
     given = credits_given_away(lines)
     if given and given + lately > limit:
         raise DomainError("discount_gives_credits", credits=ceil(given + lately), maximum=limit)

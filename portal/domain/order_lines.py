@@ -25,6 +25,7 @@ __all__ = ["SUBSCRIPTION_KINDS", "PinnedLine", "Sold", "SoldOnce", "first_term",
            "with_line", "with_lines"]  # fmt: skip
 
 SUBSCRIPTION_KINDS = ("seats", "plan_credit", "plan_charge", "add_on", "start")
+_SWITCH_KINDS = ("plan_credit", "plan_charge")
 """The kinds of lines that are about a subscription; plan_* are also those of an add-on's package."""
 
 
@@ -168,8 +169,9 @@ def state_of(line: PinnedLine, states: Iterable[SubscriptionState]) -> Subscript
 def require_fit(line: PinnedLine, state: SubscriptionState | None) -> None:
     """Raise `item_changed` where the subscription is another than the line was priced for.
 
-    Its item, or its billing period, changed at a renewal since: the prices are not for that. A start
-    raises `licences_in_use` (`minimum`) where more people work with a trial than it would be for.
+    Its item, or its billing period, changed since: the prices are not for that. Another plan or
+    package is for all licences that there are, so their number has to be the one that is charged (C1).
+    A start raises `licences_in_use` (`minimum`) where more people work with a trial than it would be for.
     """
     sold = line.sold
     if sold is None or state is None:
@@ -185,6 +187,8 @@ def require_fit(line: PinnedLine, state: SubscriptionState | None) -> None:
         fits = sold.is_like(state.product_key, item, state.interval)
     elif line.kind == "add_on":
         fits = fits and all(other.add_on_key != sold.add_on for other in state.items)
+    if item is not None and line.kind in _SWITCH_KINDS:
+        fits = fits and line.quantity == item.quantity
     if not fits:
         raise DomainError("item_changed")
 

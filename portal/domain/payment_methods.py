@@ -20,6 +20,7 @@ class NeedKind(StrEnum):
 
     RENEWAL = "renewal"
     INVOICE = "invoice"
+    PAYMENT = "payment"
     ORDER = "order"
     TOP_UP = "top_up"
 
@@ -27,6 +28,8 @@ class NeedKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class MethodNeed:
     """One reason to keep the method. `name`: the product's key, the invoice's or order's number.
+
+    A payment is one of an invoice that is paid by now, and of whose outcome nothing is known yet.
 
     `on` is a renewal's date; `ref` the id of a subscription or an order, for its page.
     """
@@ -98,7 +101,8 @@ def plan_method_needs(
 ) -> tuple[MethodNeed, ...]:
     """Everything for which the account's only method is still needed; empty: it may go.
 
-    `owed` is what is open already: invoices, orders being paid, an automatic top-up.
+    `owed` is what is open already: invoices, payments without an outcome, orders being paid, an
+    automatic top-up.
     """
     renewals = [
         MethodNeed(NeedKind.RENEWAL, state.product_key, on, state.subscription_id)

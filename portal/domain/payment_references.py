@@ -8,7 +8,7 @@ invoices share one. Stored compact; `display_reference` is what people read and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,10 +24,11 @@ __all__ = ["Slip", "SlipKind", "display_reference", "find_references", "find_sli
 _SEQUENCE_DIGITS = 8
 _DIGITS = "0123456789"
 _RF_LENGTH = len("RF00") + 2 + _SEQUENCE_DIGITS
-_OWN = re.compile(rf"RF\d{{{_RF_LENGTH - 2}}}")
-_RF_DIGITS = re.compile(r"RF\d+")
-_RF = re.compile(r"RF\s?\d{2}(?:[\s.-]?[0-9A-Z]){1,21}", re.IGNORECASE)
-_BELGIAN = re.compile(r"(?<!\d)\d{3}[\s/]?\d{4}[\s/]?\d{5}(?!\d)")
+_SLASH = r"\s?/\s?"
+_BELGIAN = re.compile(rf"(?<!\d)\d{{3}}(?:{_SLASH}|\s)?\d{{4}}(?:{_SLASH}|\s)?\d{{5}}(?!\d)")
+# Digits that a Belgian one begins with are none of an RF that stands before it.
+_SLASHED = rf"[\s.-]?[0-9]{{3}}{_SLASH}[0-9]{{4}}{_SLASH}[0-9]{{5}}(?![0-9])"
+_RF = re.compile(rf"RF(?!{_SLASHED})\s?[0-9]{{2}}(?:(?!{_SLASHED})[\s.-]?[0-9])+", re.IGNORECASE)
 
 
 class SlipKind(StrEnum):
@@ -87,13 +88,14 @@ def find_references(text: str) -> tuple[str, ...]:
 
     Spaces, points and the Belgian signs may be there or not: people retype what they read.
     """
-    found: dict[str, None] = {}
-    for match in _RF.finditer(text):
-        candidate = re.sub(r"[\s.-]", "", match.group()).upper()
-        found[_own_part(candidate)] = None
-    for match in _BELGIAN.finditer(_RF.sub(" ", text)):
-        found[re.sub(r"[\s/]", "", match.group())] = None
-    return tuple(found)
+    found: list[tuple[int, str]] = []
+    rest = text
+    for start, end, reference in _rf_parts(text):
+        found.append((start, reference))
+        rest = rest[:start] + " " * (end - start) + rest[end:]
+    for match in _BELGIAN.finditer(rest):
+        found.append((match.start(), _compact(match.group())))
+    return tuple(dict.fromkeys(reference for _at, reference in sorted(found)))
 
 
 def near_references(reference: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -140,19 +142,33 @@ def valid_neighbours(reference: str) -> frozenset[str]:
     return frozenset(prefix + other for other in near if is_structured(prefix + other))
 
 
-def _own_part(candidate: str) -> str:
-    """What is the reference of it: words may follow without a sign we could tell from its own spaces.
+def _rf_parts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where each RF reference begins and ends, and its compact form.
 
-    Ours have one length, also where a digit of it is wrong.
+    What is behind the reference's own characters is searched again: another may follow at once.
+    """
+    at = 0
+    while (match := _RF.search(text, at)) is not None:
+        written = match.group()
+        reference = _own_part(_compact(written))
+        ends = [end for end, sign in enumerate(written, 1) if sign.isalnum()]
+        at = match.start() + ends[len(reference) - 1]
+        yield match.start(), at, reference
+
+
+def _own_part(candidate: str) -> str:
+    """What is the reference of it: numbers may follow without a sign to tell from its own spaces.
+
+    Ours have one length, also where a digit of it is wrong; one digit too many is a slip. Letters
+    are none of it: one in 97 that follows a wrong digit would complete its check digits.
     """
     own = candidate[:_RF_LENGTH]
-    # Digits only: one letter in 97 that follows a wrong one would complete its check digits.
-    if _OWN.fullmatch(own) and iso11649.is_valid(own):
-        return own
-    digits = _RF_DIGITS.match(candidate)
-    if digits is not None and len(digits.group()) <= _RF_LENGTH + 1:  # a digit too many is a slip
-        return digits.group()
-    return own
+    is_longer = len(candidate) > _RF_LENGTH + 1
+    return own if is_longer or iso11649.is_valid(own) else candidate
+
+
+def _compact(written: str) -> str:
+    return "".join(filter(str.isalnum, written)).upper()
 
 
 def _is_near(one: str, other: str) -> bool:

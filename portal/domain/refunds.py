@@ -86,13 +86,22 @@ def plan_refunds(owed: Money, parts: Iterable[PaidPart]) -> RefundPlan:
     return RefundPlan(tuple(steps), rest)
 
 
-def plan_balance_use(balance: Money, amounts: Iterable[Money]) -> tuple[Money, ...]:
-    """What of a balance pays each of these invoices, in their order; never more than there is."""
+def plan_balance_use(
+    balance: Money, amounts: Iterable[Money], smallest: Money
+) -> tuple[Money, ...]:
+    """What of a balance pays each of these invoices, in their order; never more than there is.
+
+    `smallest` is the least that the rest can be collected in, nothing where it is transferred: what
+    is left of an invoice is nothing or at least that, and some of the balance stays for the next.
+    An invoice that is smaller itself is paid in full, or not at all.
+    """
     zero = Money.zero(balance.currency)
     left = max(balance, zero)
     used = []
     for amount in amounts:
         part = max(min(left, amount), zero)
+        if part < amount:
+            part = max(min(part, amount - smallest), zero)
         used.append(part)
         left -= part
     return tuple(used)

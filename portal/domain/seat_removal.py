@@ -99,22 +99,27 @@ def plan_seat_removal(
     asked_on: date,
     notice_days: int,
     chosen: Collection[int] | None = None,
+    credited: int = 0,
 ) -> SeatRemoval:
     """`remove` seats fewer of an item, and who loses a licence by it.
 
     `held` are the licences of the whole subscription. `chosen` are the members who shall give
-    theirs back; with None whoever was chosen before stays so. DomainError as `plan_reduction`, and
+    theirs back; with None whoever was chosen before stays so. `credited` as `plan_reduction`. DomainError as `plan_reduction`, and
     `admins_must_consent` (S7); Rejected, field `free`, as `plan_other_choice`.
     """
-    planned = plan_reduction(state, item_id, remove, asked_on, notice_days)
+
+    def reduced(present: SubscriptionState, free: Collection[int] = ()) -> PlannedChange:
+        return plan_reduction(present, item_id, remove, asked_on, notice_days, free, credited)
+
+    planned = reduced(state)
     on = planned.time.effective_on
     wanted = () if chosen is None else tuple(dict.fromkeys(chosen))
     if chosen is not None:
         asked = _without_choice(state, item_id, on)
-        planned = plan_reduction(asked, item_id, remove, asked_on, notice_days)
+        planned = reduced(asked)
         usual = _loss_at(planned.after_state, on, held, active_admins).of_item(item_id)
         if wanted and set(wanted) != {one.member_id for one in usual}:
-            planned = plan_reduction(asked, item_id, remove, asked_on, notice_days, wanted)
+            planned = reduced(asked, wanted)
     loss = _loss_at(planned.after_state, on, held, active_admins)
     if wanted:
         _require_choice(wanted, loss.of_item(item_id), [h for h in held if h.item_id == item_id])
@@ -158,12 +163,12 @@ def plan_other_choice(
     change = state.change(change_id)
     if change is None or change.kind is not ChangeKind.SEATS or change.item_id is None:
         raise DomainError("change_unknown")
-    usual = replace(change, target={})
+    usual = _unchosen(change)
     loss = _loss_at(_with(state, usual), change.effective_on, held, active_admins)
     wanted = tuple(dict.fromkeys(chosen))
     if not wanted or set(wanted) == {one.member_id for one in loss.of_item(change.item_id)}:
         return usual, loss
-    other = replace(change, target={"free": list(wanted)})
+    other = replace(change, target={**usual.target, "free": list(wanted)})
     loss = _loss_at(_with(state, other), change.effective_on, held, active_admins)
     mine = [one for one in held if one.item_id == change.item_id]
     _require_choice(wanted, loss.of_item(change.item_id), mine)
@@ -269,12 +274,16 @@ def _with(state: SubscriptionState, change: WaitingChange) -> SubscriptionState:
     return with_changes(state, [change if c.id == change.id else c for c in state.changes])
 
 
+def _unchosen(change: WaitingChange) -> WaitingChange:
+    return replace(change, target={k: v for k, v in change.target.items() if k != "free"})
+
+
 def _without_choice(state: SubscriptionState, item_id: int, on: date) -> SubscriptionState:
     """Whoever chooses anew, chooses for all that is reduced at that renewal."""
     return with_changes(
         state,
         [
-            replace(change, target={})
+            _unchosen(change)
             if change.kind is ChangeKind.SEATS
             and change.item_id == item_id
             and change.effective_on == on

@@ -30,7 +30,9 @@ class WaitingChange:
 
     `delta` is a reduction's, negative (S3). `target` pins what was shown when it was asked (C4):
 
-    - seats: {"free": [member id, …]} where the admins chose who gives a licence back, else {};
+    - seats: {"free": [member id, …]} where the admins chose who gives a licence back; {"credited":
+      minor units, net} where what they cost in a period that has begun was credited (S4): such a
+      reduction is not undone alone;
     - plan: {"plan": key, "prices": {interval: [price id, minor]}};
     - add_on: {"package": key, "prices": {…}} or {"remove": true};
     - period: {"interval": …, "prices": {pin_key: [price id, minor]}};

@@ -13,7 +13,7 @@ from portal.jobs.collection import StillUnknown
 from portal.jobs.registry import register
 from portal.parts import Parts
 from portal.payments.gateway import Patience
-from portal.services.collecting import cancel_payment
+from portal.services.charge_cancelling import cancel_payment
 from portal.services.dunning_rounds import (
     Attention,
     attend,

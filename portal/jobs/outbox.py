@@ -17,11 +17,13 @@ from typing import Any
 
 from jinja2 import TemplateError
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from portal.db import reading, transaction
 from portal.documents.invoice_pdf import invoice_filename, render_invoice
 from portal.jobs.queue import Claim, claim_due, fail, finish
 from portal.mail.billing_messages import RenewalInvoice
+from portal.mail.member_messages import ConsentRequested
 from portal.mail.messages import BadPayload, MailMessage, Receipt, SignInLinkMail, read_message
 from portal.mail.quote_messages import OrderInvoice
 from portal.mail.refund_messages import CreditNoteIssued
@@ -44,6 +46,8 @@ DELIVERY_HEADER = "Portal-Delivery"
 _BATCH = 5
 # Longer than a batch can take with every server at its timeout.
 _LEASE = timedelta(minutes=10)
+# Their payload holds a link with a token; an invitation leads to a page that everybody knows.
+_WITH_LINK = frozenset({SignInLinkMail.topic, ConsentRequested.topic})
 _CONNECT_SECONDS, _READ_SECONDS = 3, 20
 
 
@@ -111,10 +115,24 @@ def deliver(parts: Parts, claim: Claim, now: datetime) -> bool:
         )
         log.warning("outbox message %s: %s: %s", claim.id, type(error).__name__, error)
         with transaction() as session:
-            fail(session, OutboxMessage, claim, f"{type(error).__name__}: {error}", now=now,
-                 for_good=for_good, quietly=late)  # fmt: skip
+            ours = fail(session, OutboxMessage, claim, f"{type(error).__name__}: {error}", now=now,
+                        for_good=for_good, quietly=late)  # fmt: skip
+            if ours and for_good:
+                _wipe_link(session, claim.id)
         return False
     return True
+
+
+def _wipe_link(session: Session, message_id: int) -> None:
+    """A link that opens something does not stay with a mail that will not be sent.
+
+    The rest of the message stays: an invitation makes its link when it is sent, and the desk may
+    have it tried again.
+    """
+    row = session.get_one(OutboxMessage, message_id)
+    if row.topic in _WITH_LINK and "link" in row.payload:
+        row.payload = {key: value for key, value in row.payload.items() if key != "link"}
+        session.flush()
 
 
 def _read(claim: Claim) -> _Row:
@@ -124,6 +142,8 @@ def _read(claim: Claim) -> _Row:
 
 
 def _send_mail(parts: Parts, claim: Claim, row: _Row, now: datetime) -> None:
+    if row.topic in _WITH_LINK and "link" not in row.payload:
+        raise DeliveryRefused("its link was wiped when it failed: the person needs a new one")
     message = read_message(row.topic, row.payload, parts.settings.public_url)
     if isinstance(message, SignInLinkMail):
         _refuse_late(message, row, now)

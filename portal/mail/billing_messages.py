@@ -17,7 +17,8 @@ class RenewalInvoice(MailMessage):
     """The invoice of a renewal travels with it as PDF (I3).
 
     `balance_minor` of it was paid from the account's balance. The rest `will_be_collected` from
-    the account's payment method; else it is to be transferred by `due_on` (ISO) with `reference`.
+    the account's payment method; else it is to be transferred by `due_on` (ISO) with `reference`,
+    unless it is `left_open`: less than can be charged, and not asked for.
     """
 
     topic = "renewal_invoice"
@@ -31,6 +32,7 @@ class RenewalInvoice(MailMessage):
     due_on: str
     will_be_collected: bool
     balance_minor: int = 0
+    left_open: bool = False
     reference: str = ""
 
     @property

@@ -18,7 +18,7 @@ class _Owed(MailMessage):
     """What each of them knows. Days are the account's ISO dates, empty where there is none.
 
     `retry_on` is the next try with the present method; `access_ends_on` when access is suspended
-    unless the money has come; `ends_on` the renewal with which what is suspended ends. `reason` is
+    unless the money has come, where the invoice is for something that can be; `ends_on` the renewal with which what is suspended ends. `reason` is
     the last decline's code. Who pays by transfer (`by_transfer`) needs IBAN, BIC and reference.
     """
 
@@ -150,6 +150,12 @@ def why_unpaid(reason: str, words: Language) -> str:
             return _("Your bank took the payment back.")
         case "method_detached" | "method_unknown":
             return _("There is no payment method that could be charged.")
+        case "amount_too_small":
+            return _(
+                "The amount is too small to be charged to a card or bank account. Nothing was charged."
+            )
+        case "sepa_limit":
+            return _("One SEPA debit can be at most €10,000. Use a card for this amount.")
         case "provider_failed":
             return _("Our payment provider had a fault, and nothing was charged.")
         case "abandoned" | "cancelled":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import smtplib
+import ssl
 from smtplib import SMTPRecipientsRefused
 
 from flask_mailman import EmailMultiAlternatives
+from flask_mailman.backends.smtp import EmailBackend
 
 from portal.config import MailSettings
-from portal.extensions import mail as mailman
 from portal.mail.transport import RenderedMail
 
 __all__ = ["MailRefused", "SmtpTransport"]
@@ -23,6 +25,29 @@ class MailRefused(Exception):
     """The server will never take this recipient: trying again is of no use."""
 
 
+class _VerifyingSMTP(smtplib.SMTP):
+    """SMTP whose STARTTLS is only taken from the server that was meant.
+
+    Without a context smtplib encrypts towards whoever answers, and Flask-Mailman gives it none:
+    the password and every sign-in link would be for anybody on the way.
+    """
+
+    def starttls(  # type: ignore[override]  # key files are gone in Python 3.12
+        self, *, context: ssl.SSLContext | None = None
+    ) -> tuple[int, bytes]:
+        """As smtplib's; ssl.SSLCertVerificationError (an OSError) for a wrong certificate."""
+        return super().starttls(context=context or ssl.create_default_context())
+
+
+class _VerifyingBackend(EmailBackend):
+    """Flask-Mailman's, which makes its connections with the class above."""
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        """SMTP_SSL gets a verifying context of Flask-Mailman itself."""
+        return smtplib.SMTP_SSL if self.use_ssl else _VerifyingSMTP
+
+
 class SmtpTransport:
     """Sends each e-mail on a connection of its own; raises where the server did not take it."""
 
@@ -32,8 +57,7 @@ class SmtpTransport:
     def send(self, mail: RenderedMail) -> None:
         """Hand `mail` to the server; MailRefused where the recipient is refused for good."""
         settings = self._settings
-        connection = mailman.get_connection(
-            "smtp",
+        connection = _VerifyingBackend(
             host=settings.host,
             port=settings.port,
             username=settings.username,

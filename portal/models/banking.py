@@ -45,7 +45,8 @@ class BankEntry(db.Model):
     """One movement of the bank account. `key` is the same whenever the bank tells it again.
 
     waiting → booked (as `payment_id`) | set_aside (not a customer's payment of ours, or seen to in
-    another way), and back to waiting from there. Money that left the account is `outgoing`.
+    another way), and back to waiting from there. Money that left the account is `outgoing`,
+    unless the bank took a transfer back: somebody has to know.
     `account_id` is the customer whose payment it is, or seems to be: who serves that one sees it,
     whoever imported it. Where it is open whose it is, the importer sees it.
     """

@@ -16,7 +16,8 @@ class DunningCase(db.Model):
 
     Days are the account's local ones, counted from `started_on`. `step` counts the policy's days
     that were dealt with; on `next_on` something is due. `reason` is the last decline's code;
-    `stopped_because` is set where no retry is made any more. `suspended_at` is set while access is
+    `stopped_because` is set where no retry is made any more. `suspends_on` is None where the
+    invoice is for nothing that could be suspended: credits, a service. `suspended_at` is set while access is
     suspended for this invoice.
     """
 
@@ -27,7 +28,7 @@ class DunningCase(db.Model):
     started_on: Mapped[date]
     step: Mapped[int]
     next_on: Mapped[date | None]
-    suspends_on: Mapped[date]
+    suspends_on: Mapped[date | None]
     told_on: Mapped[date | None]
     suspended_at: Mapped[OptionalInstant]
     reason: Mapped[str] = mapped_column(String(60), default="")

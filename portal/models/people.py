@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import JSON, Index, String, UniqueConstraint, text
@@ -21,7 +22,7 @@ from portal.models.columns import (
 
 
 class Person(db.Model):
-    """An e-mail address that signs in; `email` is stored in lower case."""
+    """An e-mail address that signs in; `email` is stored in its normal form (`normal_email`)."""
 
     __tablename__ = "person"
     id: Mapped[Id]
@@ -84,12 +85,17 @@ class SignInLink(db.Model):
 
 
 class SignInSession(db.Model):
-    """One browser that is signed in; its token rotates, only the hash is kept."""
+    """One browser that is signed in; its token rotates, only the hash is kept.
+
+    Each token is a row. `family` is shared by all rows of one sign-in, which end together; they are
+    found among the person's, of which there are few.
+    """
 
     __tablename__ = "sign_in_session"
     id: Mapped[Id]
     person_id: Mapped[int] = reference("person.id")
     account_id: Mapped[int | None] = reference("account.id", index=False, nullable=True)
+    family: Mapped[str] = mapped_column(String(32), default=lambda: token_hex(16))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[Instant]
     rotated_at: Mapped[Instant]

@@ -64,6 +64,7 @@ from portal.payments.gateway import (
     SetupRequest,
     SetupStatus,
 )
+from portal.payments.smallest_charge import is_too_small
 
 __all__ = ["SIGNATURE_HEADER", "DemoGateway", "Fault", "SignedEvent", "seed_method"]
 
@@ -168,6 +169,8 @@ class DemoGateway:
     def charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome:
         """Collect money; see `demo_numbers` for what each test number does."""
         _check_amount(request.amount)
+        if is_too_small(request.amount):
+            raise GatewayRefused("amount_too_small")
         if not request.off_session:
             self._check_return(request.return_url)
         asked = {
@@ -206,6 +209,12 @@ class DemoGateway:
             with read_books() as session:
                 row = find_object(session, "charge", ref)
                 return charge_outcome(row, answer_to=request.key)
+
+    def find_charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome | None:
+        """The charge in the books that was made with this key."""
+        with self._line(), read_books() as session:
+            ref = session.scalar(select(DemoReplay.ref).where(DemoReplay.key == request.key))
+            return charge_outcome(find_object(session, "charge", ref)) if ref else None
 
     def get_charge(self, ref: str, patience: Patience) -> ChargeOutcome:
         """The charge as it stands."""

@@ -189,14 +189,16 @@ class ChargeOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RetryRequest:
-    """Try a declined charge again, with the same or another method (M5); the amount stays.
+    """Try a declined charge again, with the same or another method (M5).
 
-    On session `return_url` is where authentication returns.
+    `amount` is the charge's own, which stays: a method may be unfit for it. On session
+    `return_url` is where authentication returns.
     """
 
     key: str
     charge_ref: str
     method_ref: str
+    amount: Money
     off_session: bool = True
     return_url: str = ""
 
@@ -299,8 +301,14 @@ class Gateway(Protocol):
 
         Asked again with the same key it gives its first answer, which may be out of date by
         then: `get_charge` has the present one. GatewayRefused PROVIDER_FAILED where that answer is
-        an error of the provider's and its books show no charge.
+        an error of the provider's and its books show no charge; `amount_too_small` below
+        `smallest_charge`, and `sepa_limit` or `sepa_currency` where a debit cannot be of this amount.
         """
+        ...
+
+    def find_charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome | None:
+        """The charge that an earlier call with `request.key` has made, as it stands; None: there
+        is none. Only looks: nothing is charged by it."""
         ...
 
     def get_charge(self, ref: str, patience: Patience) -> ChargeOutcome:
@@ -318,7 +326,7 @@ class Gateway(Protocol):
         is what came of it.
 
         GatewayRefused `charge_state` where it is not waiting for a method any more (paid, pending,
-        cancelled): `get_charge` tells what it is.
+        cancelled): `get_charge` tells what it is. `sepa_limit` and `sepa_currency` as for `charge`.
         """
         ...
 

@@ -51,6 +51,10 @@ class NoGateway:
         """Refused."""
         raise GatewayRefused("gateway_not_configured")
 
+    def find_charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome | None:
+        """Refused."""
+        raise GatewayRefused("gateway_not_configured")
+
     def get_charge(self, ref: str, patience: Patience) -> ChargeOutcome:
         """Refused."""
         raise GatewayRefused("gateway_not_configured")

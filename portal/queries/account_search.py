@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from portal.db import fetch_all, fetch_first
 from portal.domain.account_words import prefix_end
+from portal.domain.email_addresses import known_email
 from portal.models import (
     Account,
     AccountWord,
@@ -86,7 +87,9 @@ def _accounts(is_mine: bool, *more: Any) -> Select[Any]:
     found = (
         select(*_COLUMNS, *more)
         .select_from(Account)
-        .outerjoin(StaffMember, StaffMember.id == Account.account_executive_id)
+        .outerjoin(
+            StaffMember, (StaffMember.id == Account.account_executive_id) & StaffMember.active
+        )
         .outerjoin(Person, Person.id == StaffMember.person_id)
         .limit(bindparam("limit"))
     )
@@ -262,7 +265,7 @@ def find_by_number(connection: Connection, typed: str, staff_id: int | None) -> 
     compact = "".join(sign for sign in typed.upper() if sign.isalnum())
     is_id = typed.isascii() and typed.isdigit() and len(typed) <= 15
     values: dict[str, Any] = {
-        "as_typed": typed, "typed": typed.upper(), "compact": compact, "email": typed.lower(),
+        "as_typed": typed, "typed": typed.upper(), "compact": compact, "email": known_email(typed),
         "account_id": int(typed) if is_id else 0,
     }  # fmt: skip
     if staff_id is not None:

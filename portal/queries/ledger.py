@@ -184,7 +184,7 @@ CHECKS: Mapping[str, TextClause] = {
         WHERE (e.status = 'booked') <> (p.id IS NOT NULL)
            OR p.id IS NOT NULL AND (p.amount_minor <> e.amount_minor OR p.currency <> e.currency
                 OR p.account_id <> coalesce(e.account_id, 0)
-                OR p.kind <> 'bank_transfer' OR p.status <> 'succeeded' OR e.is_reversal)
+                OR p.kind <> 'bank_transfer' OR p.status <> 'succeeded')
     """),
     "statement_entries": text("""
         SELECT 'bank statement ' || s.id, s.entries, coalesce(e.many, 0), NULL

@@ -20,6 +20,7 @@ from portal.models import (
     Account,
     Cart,
     CartLine,
+    ChangeRequest,
     Order,
     Person,
     Quote,
@@ -86,7 +87,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class QuoteRow:
-    """One quote with its pinned lines."""
+    """One quote with its pinned lines.
+
+    `purchase_order` is the customer's own number, where the request that it answers gave one.
+    """
 
     id: int
     number: str
@@ -106,6 +110,7 @@ class QuoteRow:
     order_id: int | None
     order_number: str | None
     order_status: str | None
+    purchase_order: str
     lines: tuple[PinnedLine, ...]
 
 
@@ -150,7 +155,8 @@ _ACCOUNTS: Any = (
         StaffMember.phone,
         StaffMember.working_hours,
     )
-    .outerjoin(StaffMember, StaffMember.id == Account.account_executive_id)
+    # Who has left serves nobody: customers are not led to them.
+    .outerjoin(StaffMember, (StaffMember.id == Account.account_executive_id) & StaffMember.active)
     .outerjoin(_EXECUTIVE, _EXECUTIVE.c.id == StaffMember.person_id)
 )
 _ACCOUNT = _ACCOUNTS.where(Account.id == bindparam("account_id"))
@@ -204,6 +210,16 @@ _LIVE_ORDER = (
     .correlate(Quote)
     .scalar_subquery()
 )
+# The request's own purchase order: whatever way leads to its invoice, that number stands on it.
+_NUMBER_GIVEN = func.coalesce(
+    select(ChangeRequest.purchase_order)
+    .where(ChangeRequest.quote_id == Quote.id)
+    .order_by(ChangeRequest.id.desc())
+    .limit(1)
+    .correlate(Quote)
+    .scalar_subquery(),
+    "",
+)
 _QUOTE = (
     select(
         Quote.id,
@@ -224,6 +240,7 @@ _QUOTE = (
         Order.id,
         Order.number,
         Order.status,
+        _NUMBER_GIVEN,
         QuoteLine.position,
         QuoteLine.kind,
         QuoteLine.item_id,
@@ -341,8 +358,8 @@ def get_quote(connection: Connection, account_id: int, quote_id: int) -> QuoteRo
     if not rows:
         return None
     first = rows[0]
-    lines = tuple(_pinned(row[18:], first[4]) for row in rows)
-    return QuoteRow(*(*first[:18], lines))
+    lines = tuple(_pinned(row[19:], first[4]) for row in rows)
+    return QuoteRow(*(*first[:19], lines))
 
 
 def list_quotes(

@@ -7,7 +7,7 @@ statement a batch finds the accounts that have a balance, and the others cost no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from portal.domain.money import Money
 from portal.domain.refunds import plan_balance_use
 from portal.models import AccountBalance
+from portal.payments.smallest_charge import smallest_charge
 from portal.services.balances import list_balances
 from portal.services.bulk_rows import insert_rows
 
@@ -36,11 +37,12 @@ class BalanceUse:
 
 
 def plan_uses(
-    connection: Connection, invoices: Sequence[tuple[int, int, Money]]
+    connection: Connection, invoices: Sequence[tuple[int, int, Money]], by_transfer: Container[int]
 ) -> dict[int, BalanceUse]:
     """What pays which of these invoices (account, invoice, gross), in their order; by invoice.
 
-    The accounts are locked by the caller: nobody else takes of their balances meanwhile.
+    The accounts `by_transfer` pay any rest; from the others one is left that can be charged. All
+    are locked by the caller: nobody else takes of their balances meanwhile.
     """
     balances = list_balances(connection, {account_id for account_id, _id, _gross in invoices})
     if not balances:
@@ -51,8 +53,10 @@ def plan_uses(
             mine[account_id].append((invoice_id, gross))
     uses = {}
     for account_id, theirs in mine.items():
-        balance = Money(balances[account_id], theirs[0][1].currency)
-        parts = plan_balance_use(balance, [gross for _id, gross in theirs])
+        currency = theirs[0][1].currency
+        balance = Money(balances[account_id], currency)
+        smallest = Money.zero(currency) if account_id in by_transfer else smallest_charge(currency)
+        parts = plan_balance_use(balance, [gross for _id, gross in theirs], smallest)
         for (invoice_id, _gross), used in zip(theirs, parts, strict=True):
             if not used.is_zero:
                 uses[invoice_id] = BalanceUse(account_id, invoice_id, used)

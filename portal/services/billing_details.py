@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from portal.domain.email_addresses import normal_email
+from portal.domain.email_addresses import known_email, normal_email
 from portal.domain.errors import DomainError, Problem, Rejected
 from portal.domain.tax import VatStatus
 from portal.domain.vat_numbers import KnownNumber, plan_vat_number
@@ -85,7 +85,7 @@ def check_recipients(addresses: Iterable[str], billing_email: str) -> tuple[str,
                 Problem("invoice_recipients", "recipient_malformed", {"address": address[:60]})
             )
         else:
-            if normal != billing_email.lower():
+            if normal != known_email(billing_email):
                 found[normal] = None
     if len(found) > MOST_RECIPIENTS:
         problems.append(

@@ -36,10 +36,12 @@ def close_case(
     """Close the case of an invoice that is neither open nor pending; whether access came back.
 
     Access is back at once; renewals that were due meanwhile are the caller's, or their job's. What
-    the provider may still collect for the invoice is cancelled there. The account is locked.
+    the provider may still collect for the invoice is cancelled there, case or no case. The account
+    is locked.
     """
     if invoice.status in ("open", "pending"):
         return False
+    _cancel_charges(session, invoice, now)
     case = get_case(session, invoice)
     if case is None or case.status != "open":
         return False
@@ -48,7 +50,6 @@ def close_case(
     case.status, case.closed_at, case.next_on = "recovered", now, None
     record(session, "dunning_recovered", actor=SYSTEM, now=now, account_id=account.id,
            subject=invoice.number)  # fmt: skip
-    _cancel_charges(session, invoice, now)
     if case.told_on is not None and (was_suspended or invoice.status == "paid"):
         tell_of_case(session, account, case, invoice, DunningMail.RECOVERED,
                      today=local_date(now, account.time_zone), now=now)  # fmt: skip
@@ -57,13 +58,17 @@ def close_case(
 
 
 def _cancel_charges(session: Session, invoice: Invoice, now: datetime) -> None:
-    """Paid elsewhere, or credited: the provider must not collect it as well."""
+    """Paid elsewhere, or credited: the provider must not collect it as well.
+
+    Also what waits for the customer to confirm it, or for its next try. What the provider may not
+    have heard of yet has no `gateway_ref`: whoever is to collect it finds the invoice paid.
+    """
     left = session.scalars(
         select(Payment.id)
         .join(PaymentAttempt, PaymentAttempt.payment_id == Payment.id)
         .where(
             Payment.invoice_id == invoice.id,
-            Payment.status == "failed",
+            Payment.status.in_(("failed", "unresolved")),
             PaymentAttempt.gateway_ref.is_not(None),
         )
         .distinct()

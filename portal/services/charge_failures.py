@@ -12,6 +12,7 @@ from portal.domain.dunning import is_hard_decline
 from portal.domain.orders import AttemptStatus
 from portal.models import Account, Invoice, Payment, PaymentAttempt
 from portal.payments.gateway import ChargeOutcome
+from portal.payments.smallest_charge import AMOUNT_REFUSALS
 from portal.services.audit import Actor, record
 from portal.services.dunning import charge_failed
 from portal.services.invoice_paying import restate_paid
@@ -52,6 +53,10 @@ def invoice_unpaid(
     record(session, "invoice_payment_failed", actor=_GATEWAY, now=now, account_id=account.id,
            subject=invoice.number, new=reason)  # fmt: skip
     go_after(session, account, invoice, attempt, outcome, was, catalogue, now)
+    if (
+        attempt.decline_code in AMOUNT_REFUSALS
+    ):  # the customer was told nothing: it has its own task
+        return
     open_desk_task(session, "renewal_unpaid", dedupe_key=f"renewal_unpaid:{payment.id}",
                    details={"invoice": invoice.number, **reason}, now=now,
                    account_id=account.id)  # fmt: skip

@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.domain.errors import Problem, Rejected
+from portal.domain.email_addresses import normal_email
+from portal.domain.errors import DomainError, Problem, Rejected
 from portal.models import Checkout, Member, PaymentMethod, Person
 from portal.services.audit import Actor
 from portal.services.billing_details import details_of, save_billing_details
@@ -76,7 +77,7 @@ def save_contact(
     The address of a present member is taken as that member. Rejected on `contact`:
     `contact_unknown` for a foreign or past admin, `contact_needs_admin` where the contact would
     become an admin and the one who names them may not make one (DESIGN 1: a billing admin does not
-    change people's roles). DomainError `quote_unknown`.
+    change people's roles); on `contact_email`: `email_malformed`. DomainError `quote_unknown`.
     """
     lock_account(session, account_id)
     checkout = _checkout(session, account_id, quote_id, now)
@@ -93,16 +94,25 @@ def save_contact(
         checkout.contact_member_id = member.id
         checkout.contact_name = checkout.contact_email = ""
     else:
+        email = _address(contact)
         existing = session.scalars(
             select(Member)
             .join(Person, Person.id == Member.person_id)
-            .where(Member.account_id == account_id, Person.email == contact.email.lower())
+            .where(Member.account_id == account_id, Person.email == email)
         ).one_or_none()
         _require_leave(existing, may_manage_members)
         checkout.contact_member_id = existing.id if existing is not None else None
         checkout.contact_name = contact.name if existing is None else ""
-        checkout.contact_email = contact.email.lower() if existing is None else ""
+        checkout.contact_email = email if existing is None else ""
     session.flush()
+
+
+def _address(contact: Contact) -> str:
+    """In the one form in which people are written: the order makes a person of it."""
+    try:
+        return normal_email(contact.email)
+    except DomainError as error:
+        raise Rejected([Problem("contact_email", error.code, error.data)]) from None
 
 
 def _require_leave(member: Member | None, may_manage_members: bool) -> None:

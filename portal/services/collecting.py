@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from portal.db import Transaction
@@ -33,11 +34,12 @@ from portal.payments.gateway import (
     Patience,
     RetryRequest,
 )
-from portal.services.outbox import enqueue_job
+from portal.services.charge_cancelling import cancel_needless, is_needed
+from portal.services.outbox import enqueue_job, open_desk_task
 from portal.services.payment_settlement import mark_unknown, settle_charge
 
 __all__ = [
-    "abandon_attempt", "cancel_payment", "collect_attempt", "list_unsettled", "refresh_attempt",
+    "abandon_attempt", "collect_attempt", "list_unsettled", "refresh_attempt",
 ]  # fmt: skip
 
 
@@ -50,10 +52,16 @@ _FINAL = frozenset({ChargeStatus.SUCCEEDED, ChargeStatus.PROCESSING, ChargeStatu
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """An attempt with its call: `retry` tries the charge again that an earlier attempt made."""
+    """An attempt with its call: `retry` tries the charge again that an earlier attempt made.
+
+    `is_needed` is False once its invoice was paid otherwise, or credited. `is_invoiced`: what is
+    collected was invoiced before, so that a charge that fails makes a debtor of the customer.
+    """
 
     status: str
     is_debit: bool
+    is_needed: bool
+    is_invoiced: bool
     gateway_ref: str | None
     request: ChargeRequest
     retry: RetryRequest | None
@@ -69,11 +77,21 @@ def collect_attempt(
     patience: Patience,
     now: Callable[[], datetime],
 ) -> bool:
-    """Make the stored call (again: the key makes it one effect) and settle it; False if unknown."""
+    """Make the stored call (again: the key makes it one effect) and settle it; False if unknown.
+
+    No call is made for an invoice that needs no money any more (M5). Where the provider refuses us,
+    and nobody waits on screen for an invoice's charge, that is nothing of the customer's: True, it
+    stays unknown, the vendor's people are told, and the periodic look asks for it again.
+    """
     with transaction() as session:
         stored = _stored(session, attempt_id, public_url)
     if stored.status not in (AttemptStatus.RESERVED, AttemptStatus.UNKNOWN):
         return True
+    if not stored.is_needed:
+        return cancel_needless(
+            transaction, gateway, attempt_id, stored.request, stored.gateway_ref,
+            catalogue=catalogue, patience=patience, now=now,
+        )  # fmt: skip
     try:
         outcome = _call(gateway, stored, patience)
     except GatewayUnknown:
@@ -84,6 +102,9 @@ def collect_attempt(
         if _tells_nothing(stored, refusal.code):
             with transaction() as session:
                 mark_unknown(session, attempt_id, now())
+            if _is_the_vendors(stored, refusal.code):
+                _tell_operators(transaction, refusal.code, now())
+                return True
             return False
         outcome = ChargeOutcome(
             ref=stored.gateway_ref or "", status=ChargeStatus.DECLINED,
@@ -107,7 +128,27 @@ def _tells_nothing(stored: _Stored, code: str) -> bool:
         # Nothing was charged. Whoever waits on screen hears it and orders again; a renewal is
         # nobody's fault, and is asked for with its own key once the provider has forgotten it.
         return stored.request.off_session
+    if _is_the_vendors(stored, code):
+        return True
     return stored.status == AttemptStatus.UNKNOWN and code in SETTINGS_REFUSALS
+
+
+def _is_the_vendors(stored: _Stored, code: str) -> bool:
+    """Whether a refusal is of our own settings, and would make debtors of those who owe nothing.
+
+    A top-up is not owed: it is put off, and says so by itself. Who waits on screen hears it there.
+    """
+    return code in SETTINGS_REFUSALS and stored.is_invoiced and stored.request.off_session
+
+
+def _tell_operators(transaction: Transaction, code: str, at: datetime) -> None:
+    """One task for all that is not collected meanwhile; it comes back as long as that lasts."""
+    try:
+        with transaction() as session:
+            open_desk_task(session, "payments_refused", dedupe_key=f"payments_refused:{code}",
+                           details={"code": code}, now=at, again=True)  # fmt: skip
+    except IntegrityError:
+        return  # another worker told them in the same moment
 
 
 def _call(gateway: Gateway, stored: _Stored, patience: Patience) -> ChargeOutcome:
@@ -168,6 +209,11 @@ def refresh_attempt(
         )  # fmt: skip
     if stored.gateway_ref is None:
         return True  # refused before there was a charge
+    if stored.status == AttemptStatus.REQUIRES_ACTION and not stored.is_needed:
+        return cancel_needless(
+            transaction, gateway, attempt_id, stored.request, stored.gateway_ref,
+            catalogue=catalogue, patience=patience, now=now,
+        )  # fmt: skip
     try:
         outcome = gateway.get_charge(stored.gateway_ref, patience)
     except (GatewayUnknown, GatewayRefused):
@@ -212,51 +258,6 @@ def abandon_attempt(
     return True
 
 
-def cancel_payment(
-    transaction: Transaction,
-    gateway: Gateway,
-    payment_id: int,
-    *,
-    catalogue: Catalogue,
-    patience: Patience,
-    now: Callable[[], datetime],
-) -> bool:
-    """Cancel a declined charge at the provider, so that nobody collects it any more.
-
-    The provider's answer is the truth: money that came meanwhile is settled. False if the
-    provider did not answer.
-    """
-    with transaction() as session:
-        row = session.execute(
-            select(PaymentAttempt.id, PaymentAttempt.gateway_ref)
-            .join(Payment, Payment.id == PaymentAttempt.payment_id)
-            .where(
-                Payment.id == payment_id,
-                Payment.status == "failed",
-                PaymentAttempt.gateway_ref.is_not(None),
-            )
-            .order_by(PaymentAttempt.number.desc())
-        ).first()
-    if row is None:
-        return True
-    attempt_id, charge_ref = row
-    try:
-        outcome = gateway.cancel_charge(
-            str(charge_ref), f"pi:payment-{payment_id}:cancel", patience
-        )
-    except GatewayUnknown:
-        return False
-    except GatewayRefused:
-        return True  # there is nothing of it to be cancelled
-    with transaction() as session:
-        settle_charge(session, attempt_id, outcome, catalogue=catalogue, now=now())
-        if outcome.status is ChargeStatus.CANCELLED:
-            payment = session.get_one(Payment, payment_id)
-            if payment.status == "failed":
-                payment.status = "cancelled"
-    return True
-
-
 def list_unsettled(
     session: Session, *, before: datetime, after: int, limit: int = 200
 ) -> list[tuple[int, bool, datetime]]:
@@ -279,7 +280,9 @@ def list_unsettled(
 
 def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
     row = session.execute(
-        select(PaymentAttempt, Payment, PaymentMethod, Account, Order, Invoice.number)
+        select(
+            PaymentAttempt, Payment, PaymentMethod, Account, Order, Invoice.number, Invoice.status
+        )
         .join(Payment, Payment.id == PaymentAttempt.payment_id)
         .join(PaymentMethod, PaymentMethod.id == PaymentAttempt.method_id)
         .join(Account, Account.id == Payment.account_id)
@@ -287,7 +290,7 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
         .outerjoin(Invoice, Invoice.id == Payment.invoice_id)
         .where(PaymentAttempt.id == attempt_id)
     ).one()
-    attempt, payment, method, account, order, invoice_number = row
+    attempt, payment, method, account, order, invoice_number, invoice_status = row
     return_url = ""
     if payment.invoice_id is not None and attempt.on_session and invoice_number:
         return_url = f"{public_url}/invoices/{invoice_number}/return"
@@ -296,6 +299,8 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
     return _Stored(
         status=attempt.status,
         is_debit=method.kind == MethodKind.SEPA_DEBIT.value,
+        is_needed=is_needed(invoice_status),
+        is_invoiced=payment.invoice_id is not None,
         gateway_ref=attempt.gateway_ref,
         request=ChargeRequest(
             key=attempt.idempotency_key,
@@ -312,6 +317,7 @@ def _stored(session: Session, attempt_id: int, public_url: str) -> _Stored:
             key=attempt.idempotency_key,
             charge_ref=attempt.gateway_ref,
             method_ref=method.gateway_ref,
+            amount=Money(payment.amount_minor, payment.currency),
             off_session=not attempt.on_session,
             return_url=return_url,
         )

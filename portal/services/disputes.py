@@ -25,9 +25,10 @@ from portal.payments.gateway import (
     GatewayRefused,
     Patience,
 )
+from portal.services.dispute_rows import disputes_of
 from portal.services.locks import lock_account
 from portal.services.outbox import open_desk_task
-from portal.services.reversals import disputes_of, reinstate_payment, reverse_payment
+from portal.services.reversals import reinstate_payment, reverse_payment
 
 __all__ = ["look_after_disputes", "read_disputes_of", "settle_dispute"]
 

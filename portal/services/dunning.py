@@ -37,7 +37,13 @@ from portal.services.invoice_charges import (
 )
 from portal.services.outbox import open_desk_task
 from portal.services.renewals import renew_due_of_account
-from portal.services.suspension import is_granted, restore_access, suspend_access
+from portal.services.small_rests import leave_open
+from portal.services.suspension import (
+    is_granted,
+    list_subscriptions_of,
+    restore_access,
+    suspend_access,
+)
 
 __all__ = [
     "attend_invoice", "booking_taken_back", "charge_failed", "debit_accepted", "money_came",
@@ -65,12 +71,14 @@ def charge_failed(
     """
     if owed_of(invoice) == 0:
         return
+    charges = read_charges(session, invoice)
+    if leave_open(session, account, invoice, charges, catalogue=catalogue, now=now):
+        return
     today = local_date(now, account.time_zone)
     case = _open(session, account, invoice, today, reason, catalogue, now)
     if case.status != "open":
         return
     case.reason = reason
-    charges = read_charges(session, invoice)
     method = default_method(session, account, now)
     replaced = method_id is not None and method is not None and method.id != method_id
     if replaced and invoice.payment_terms == "automatic" and charges.unsettled is None:
@@ -99,7 +107,8 @@ def debit_accepted(
     if case is None or case.status != "open" or invoice.status != "pending":
         return
     restored = restore_access(session, account, case, invoice, catalogue=catalogue, now=now)
-    case.next_on = max(case.suspends_on, local_date(now, account.time_zone))
+    ends_on = access_ends_on(case.started_on, catalogue.policy.dunning)
+    case.next_on = max(ends_on, local_date(now, account.time_zone))
     session.flush()
     if restored:
         renew_due_of_account(session, account, catalogue=catalogue, now=now)
@@ -110,8 +119,13 @@ def money_came(
 ) -> None:
     """Nothing is owed any more: the case closes, access is back, renewals that were due are made.
 
-    What the provider may still collect for the invoice is cancelled there.
+    What the provider may still collect for the invoice is cancelled there. Where only a part came
+    the case goes on, unless the rest is too little to be charged.
     """
+    if invoice.status == "open":
+        charges = read_charges(session, invoice)
+        leave_open(session, account, invoice, charges, catalogue=catalogue, now=now)
+        return
     restored = close_case(session, account, invoice, catalogue=catalogue, now=now)
     if restored:
         renew_due_of_account(session, account, catalogue=catalogue, now=now)
@@ -156,6 +170,8 @@ def attend_invoice(
         return
     case = get_case(session, invoice)
     charges = read_charges(session, invoice)
+    if leave_open(session, account, invoice, charges, catalogue=catalogue, now=now):
+        return
     if case is None:
         if owed_of(invoice) == 0 or today <= invoice.due_on or charges.unsettled is not None:
             return
@@ -186,7 +202,9 @@ def _open(
         session.add(case)
     case.status, case.opened_at, case.closed_at = "open", now, None
     case.started_on, case.step, case.next_on = started_on, 0, started_on
-    case.suspends_on = access_ends_on(started_on, catalogue.policy.dunning)
+    ends_on = access_ends_on(started_on, catalogue.policy.dunning)
+    running = (one.status != "ended" for one in list_subscriptions_of(session, invoice))
+    case.suspends_on = ends_on if any(running) else None
     case.told_on = case.suspended_at = case.stopped_because = None
     case.reason = reason
     record(session, "dunning_started", actor=SYSTEM, now=now, account_id=account.id,

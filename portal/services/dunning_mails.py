@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.dunning import DunningMail
+from portal.domain.email_addresses import known_email
 from portal.domain.payment_references import display_reference
 from portal.models import Account, DunningCase, Invoice, Member, Person
 from portal.services.outbox import enqueue_mail
@@ -41,18 +42,18 @@ def tell_of_case(
         ),
         "reason": case.reason,
         "retry_on": retry_on.isoformat() if retry_on is not None else "",
-        "access_ends_on": case.suspends_on.isoformat(),
+        "access_ends_on": case.suspends_on.isoformat() if case.suspends_on is not None else "",
         "ends_on": ends_on.isoformat() if ends_on is not None else "",
-        "by_transfer": invoice.payment_terms == "bank_transfer",
+        "by_transfer": account.payment_terms == "bank_transfer",  # how it can pay today
         "iban": invoice.seller.get("iban", ""),
         "bic": invoice.seller.get("bic", ""),
         "reference": display_reference(invoice.payment_reference) or invoice.number,
     }  # fmt: skip
     told: set[str] = set()
     for address, locale in _recipients(session, account):
-        if address.casefold() in told:
+        if known_email(address) in told:
             continue
-        told.add(address.casefold())
+        told.add(known_email(address))
         enqueue_mail(
             session,
             f"owed_{mail.value}",

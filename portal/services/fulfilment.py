@@ -22,6 +22,7 @@ from portal.domain.order_lines import (
     Sold,
     SoldOnce,
     item_of,
+    require_fit,
     state_of,
     unpaid_items,
     with_item_id,
@@ -137,9 +138,21 @@ class Fulfilment:
         if before is not None:
             self._settle_changes(before, after)
         old = item_of(before, line) if before is not None else None
+        self._note_misfit(line, before)
         self._enter(row, old, item, state)
         self._states[after.subscription_id] = after
         self.items[item.id] = item
+
+    def _note_misfit(self, line: PinnedLine, before: SubscriptionState | None) -> None:
+        """It was paid for, so it is given; what it cost was worked out for something else (C1)."""
+        try:
+            require_fit(line, before)
+        except DomainError as error:
+            if error.code == "item_changed":
+                open_desk_task(self.session, "granted_otherwise",
+                               dedupe_key=f"granted_otherwise:{self.order.id}",
+                               details={"order": self.order.number}, now=self.now,
+                               account_id=self.account.id)  # fmt: skip
 
     def take_unpaid(self) -> None:
         """Once all is granted: what a trial had and nobody bought with it ends (C5).

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.email_addresses import known_email
 from portal.domain.orders import OrderStatus
 from portal.domain.periods import local_date
 from portal.models import (
@@ -119,7 +120,7 @@ def _contact_member(
         if member is None or member.account_id != account.id:
             return None, False
         return _promoted(session, member, order, account, actor, now), False
-    email = str(contact.get("email") or "").lower()
+    email = known_email(str(contact.get("email") or ""))
     if not email:
         return None, False
     person = session.scalars(select(Person).where(Person.email == email)).one_or_none()

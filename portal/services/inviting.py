@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.email_addresses import normal_email
 from portal.domain.errors import DomainError, Problem, Rejected
 from portal.domain.permissions import Role
 from portal.models import Account, Assignment, Member, Person
@@ -48,11 +49,11 @@ def invite_member(
     """Invite a person by e-mail and reserve a licence of each of `items` for them.
 
     They accept by signing in, as anyone does. Rejected on `email` for one who belongs to the account
-    already (`member_exists`, `member_invited_already`, `member_was_deactivated`), on `licences` with
-    the codes of `plan_assignments`.
+    already (`member_exists`, `member_invited_already`, `member_was_deactivated`) and for what is no
+    address (`email_malformed`), on `licences` with the codes of `plan_assignments`.
     """
     opened = open_account(session, account_id, catalogue=catalogue, now=now)
-    email = invited.email.strip().lower()
+    email = _address(invited)
     person = session.scalars(select(Person).where(Person.email == email)).one_or_none()
     if person is not None:
         status = session.scalar(
@@ -85,10 +86,11 @@ def invite_people(
     """Write invited members of an opened account, in few statements however many they are.
 
     Each comes with the person where the address is known. Their mails are `send_invitations`.
+    Rejected on `email` for what is no address.
     """
     persons = [
         person
-        or Person(email=invited.email.strip().lower(), name=invited.name, locale=invited.locale,
+        or Person(email=_address(invited), name=invited.name, locale=invited.locale,
                   created_at=now)
         for person, invited in people
     ]  # fmt: skip
@@ -110,6 +112,14 @@ def invite_people(
         if who.member.role == Role.ADMIN:
             tell_admins(session, opened.account, who.person, actor=actor, now=now)
     return found
+
+
+def _address(invited: Invited) -> str:
+    """In the one form in which people are written, whichever way they came."""
+    try:
+        return normal_email(invited.email)
+    except DomainError as error:
+        raise Rejected([Problem("email", error.code, error.data)]) from None
 
 
 def resend_invitation(

@@ -13,13 +13,14 @@ from portal.domain.money import Money
 from portal.domain.payment_methods import refusal_of
 from portal.domain.periods import local_date
 from portal.models import Account, DunningCase, Invoice, Payment, PaymentAttempt, PaymentMethod
+from portal.payments.smallest_charge import AMOUNT_REFUSALS, is_too_small, smallest_charge
 from portal.services.attempts import GRACE, reserve_attempt, reserve_retry
 from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 
 __all__ = [
-    "TAKEN_BACK", "InvoiceCharges", "charge_invoice", "default_method", "owed_of", "pay_invoice", "read_charges",
-    "retry_with_method",
+    "TAKEN_BACK", "InvoiceCharges", "charge_invoice", "default_method", "is_uncollectable", "not_chargeable_key",
+    "owed_of", "pay_invoice", "read_charges", "retry_with_method",
 ]  # fmt: skip
 
 TAKEN_BACK = "taken_back"
@@ -33,13 +34,14 @@ class InvoiceCharges:
 
     `unsettled` is the attempt whose outcome is not known yet; there is one at most. `retried` is
     the payment whose charge was declined and can be tried again, with `charge_ref`. `tries` counts
-    all attempts.
+    all attempts. `amount_refused`: the last charge of what is owed was refused for its amount.
     """
 
     unsettled: PaymentAttempt | None
     retried: Payment | None
     charge_ref: str
     tries: int
+    amount_refused: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -57,6 +59,22 @@ def owed_of(invoice: Invoice) -> int:
     if invoice.status != "open":
         return 0
     return max(invoice.gross_minor - invoice.credited_minor - invoice.paid_minor, 0)
+
+
+def is_uncollectable(invoice: Invoice, charges: InvoiceCharges) -> bool:
+    """Whether the provider does not take what is owed of an invoice that is paid automatically.
+
+    It is less than can be charged, or the provider has refused this very amount.
+    """
+    owed = Money(owed_of(invoice), invoice.currency)
+    if invoice.payment_terms != "automatic" or owed.is_zero:
+        return False
+    return is_too_small(owed) or charges.amount_refused
+
+
+def not_chargeable_key(invoice_id: int) -> str:
+    """What makes the desk's task of an invoice that cannot be charged one."""
+    return f"not_chargeable:{invoice_id}"
 
 
 def default_method(session: Session, account: Account, now: datetime) -> PaymentMethod | None:
@@ -91,13 +109,14 @@ def read_charges(session: Session, invoice: Invoice) -> InvoiceCharges:
     ).all()
     latest = {attempt.payment_id: attempt for attempt in attempts}
     unsettled = next((a for a in latest.values() if a.settled_at is None), None)
-    retried, charge_ref = None, ""
+    retried, charge_ref, amount_refused = None, "", False
     if payments and payments[-1].status == "failed" and payments[-1].id in latest:
         last = latest[payments[-1].id]
         same = payments[-1].amount_minor == owed_of(invoice)
         if same and last.status == "declined" and last.gateway_ref:
             retried, charge_ref = payments[-1], last.gateway_ref
-    return InvoiceCharges(unsettled, retried, charge_ref, len(attempts))
+        amount_refused = same and last.decline_code in AMOUNT_REFUSALS
+    return InvoiceCharges(unsettled, retried, charge_ref, len(attempts), amount_refused)
 
 
 def charge_invoice(
@@ -142,7 +161,8 @@ def pay_invoice(
 
     A charge that is unsettled already is the answer to every further press of the button (Q4).
     DomainError `invoice_unknown`, `invoice_not_owed`, `invoice_by_transfer`, `terms_changed` where
-    another amount is owed than was shown, `method_missing`, and as `refusal_of`.
+    another amount is owed than was shown, `invoice_too_small` with the `smallest` charge,
+    `method_missing`, and as `refusal_of`.
     """
     account = lock_account(session, account_id)
     invoice = session.scalars(
@@ -161,6 +181,8 @@ def pay_invoice(
         raise DomainError("invoice_by_transfer")
     if shown != Money(owed_of(invoice), invoice.currency):
         raise DomainError("terms_changed")
+    if is_too_small(shown):
+        raise DomainError("invoice_too_small", smallest=smallest_charge(invoice.currency))
     method = session.scalars(
         select(PaymentMethod).where(
             PaymentMethod.account_id == account_id,
@@ -186,8 +208,8 @@ def retry_with_method(
     """A new method tries everything that is owed at once, each invoice once (M5).
 
     What had stopped the retries was about the old one. But what the bank took back is tried only
-    where the customer gave the method (`asked`), not where the provider renewed it by itself. The
-    account is locked.
+    where the customer gave the method (`asked`), not where the provider renewed it by itself, and
+    what is too little to be charged is so with every method. The account is locked.
     """
     if account.payment_terms != "automatic":
         return
@@ -209,7 +231,8 @@ def retry_with_method(
                 continue
             case.stopped_because = None
         charges = read_charges(session, invoice)
-        if charges.unsettled is None and owed_of(invoice) > 0:
+        is_owed = owed_of(invoice) > 0 and not is_uncollectable(invoice, charges)
+        if charges.unsettled is None and is_owed:
             charge_invoice(session, account, invoice, method, charges, now=now)
     session.flush()
 

@@ -31,6 +31,7 @@ from portal.models import (
     Person,
     Quote,
 )
+from portal.payments.smallest_charge import is_too_small, smallest_charge
 from portal.queries.quotes import get_account_buying, get_quote
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.attempts import reserve_attempt
@@ -70,7 +71,8 @@ def place_order(
     A second call finds the order of the first (Q4). Nothing is collected here: the caller commits
     and then collects. DomainError: quote_unknown, quote_declined|expired|superseded|accepted,
     terms_changed (the amount is not what was shown), those of `price_quote`, checkout_incomplete, contact_needs_admin,
-    method_missing, prepaid_card, expired_card, bank_transfer, account_suspended.
+    method_missing, prepaid_card, expired_card, bank_transfer, account_suspended, amount_too_small
+    with the `smallest` charge.
     """
     account = lock_account(session, account_id)
     quote = load_quote(session, account_id, quote_id)
@@ -100,6 +102,8 @@ def place_order(
     if terms_key(priced) != shown:
         raise DomainError("terms_changed")
     gross = priced.totals.gross
+    if is_too_small(gross):  # said here, the quote stays as it is; the provider would refuse it
+        raise DomainError("amount_too_small", smallest=smallest_charge(gross.currency))
     method = _method(session, account_id, checkout, gross, today)
 
     order = write_order(

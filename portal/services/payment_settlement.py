@@ -41,6 +41,7 @@ from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_mail, open_desk_task
 from portal.services.quote_subjects import release_subjects
 from portal.services.receipts import send_receipt
+from portal.services.renewals import renew_due_of_account
 from portal.services.reversals import reverse_payment, was_reinstated
 from portal.services.top_up_settlement import top_up_failed, top_up_paid
 
@@ -203,6 +204,9 @@ def _grant(
         # Collected after we had given up: the money came, so the customer gets what it is for.
         record(session, "order_revived", actor=GATEWAY, now=now, account_id=account.id,
                subject=order.number)  # fmt: skip
+    # Its period may have ended while the money was awaited: then the renewal comes first (P3).
+    session.flush()
+    renew_due_of_account(session, account, catalogue=catalogue, now=now)
     invoice = issue_order_invoice(
         session, order, account=account, catalogue=catalogue, status=status, now=now
     )
@@ -338,6 +342,8 @@ def _debit_failed_later(
     ).one_or_none()
     if invoice is not None:
         restate_paid(session, invoice, now)
+        if invoice.status != "open":  # paid otherwise meanwhile: nothing is missing
+            return invoice
         open_desk_task(session, "debit_failed", dedupe_key=f"debit_failed:{invoice.id}",
                        details={"invoice": invoice.number, "order": order.number}, now=now,
                        account_id=account.id)  # fmt: skip

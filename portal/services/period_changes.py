@@ -32,8 +32,10 @@ def ask_for_period(
 ) -> PlannedChange:
     """Let another billing period wait for the renewal that S4 leaves; asked twice, it waits once.
 
-    `asked_at` counts for the notice where a request was sent earlier (S4). DomainError as `open_subscription`, `plan_period_change` and `schedule_as_shown`;
-    `not_self_service` where the customer does not change it alone.
+    `asked_at` counts for the notice where a request was sent earlier (S4); what waits for a later
+    renewal moves with it, as it was shown (C2). DomainError as `open_subscription`,
+    `plan_period_change` and `schedule_as_shown`; `not_self_service` where the customer does not
+    change it alone.
     """
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     reason = why_no_period_change(opened.state, catalogue, opened.account.payment_terms)

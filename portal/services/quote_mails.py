@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
-from portal.models import Account, Invoice, Member, Order, OrderLine, Person, Quote, SeatEntry
+from portal.models import (
+    Account,
+    Invoice,
+    Member,
+    Order,
+    OrderLine,
+    Person,
+    Quote,
+    SeatEntry,
+    StaffMember,
+)
 from portal.services.invoicing import item_labels
 from portal.services.outbox import enqueue_mail
 
-__all__ = ["list_buyers", "tell_buyers", "tell_creator", "tell_of_grant", "tell_of_invoice",
+__all__ = ["list_buyers", "tell_buyers", "tell_desk", "tell_of_grant", "tell_of_invoice",
            "tell_of_lapse"]  # fmt: skip
 
 
@@ -60,7 +71,7 @@ def tell_buyers(
                      dedupe_key=f"{topic}:{quote.id}:{person.id}")  # fmt: skip
 
 
-def tell_creator(
+def tell_desk(
     session: Session,
     account: Account,
     quote: Quote,
@@ -70,15 +81,36 @@ def tell_creator(
     by: str = "",
     reason: str = "",
 ) -> None:
-    """Tell the account executive who prepared the quote: accepted, declined, expired."""
+    """Tell what became of a quote of the desk: accepted, declined, expired.
+
+    Whoever serves the customer today reads it: the account executive, and the operator who prepared
+    it; where there is nobody of them, every operator. Who prepared it may serve them no more.
+    """
     if quote.source != "staff":
         return
-    creator = session.get_one(Person, quote.created_by_id)
-    enqueue_mail(session, "quote_answered", recipient=creator.email, locale=creator.locale, now=now,
-                 account_id=account.id, dedupe_key=f"quote_answered:{quote.id}:{answer}",
-                 payload={"account_name": account.name, "desk_account_id": account.id,
-                          "desk_quote_id": quote.id, "quote_number": quote.number,
-                          "answer": answer, "by": by, "reason": reason})  # fmt: skip
+    for person in _who_serves(session, account, quote):
+        enqueue_mail(session, "quote_answered", recipient=person.email, locale=person.locale,
+                     now=now, account_id=account.id,
+                     dedupe_key=f"quote_answered:{quote.id}:{answer}:{person.id}",
+                     payload={"account_name": account.name, "desk_account_id": account.id,
+                              "desk_quote_id": quote.id, "quote_number": quote.number,
+                              "answer": answer, "by": by, "reason": reason})  # fmt: skip
+
+
+def _who_serves(session: Session, account: Account, quote: Quote) -> Sequence[Person]:
+    is_operator = StaffMember.role == "operator"
+    active = (
+        select(Person)
+        .join(StaffMember, StaffMember.person_id == Person.id)
+        .where(StaffMember.active)
+        .order_by(StaffMember.id)
+    )
+    concerned = or_(
+        StaffMember.id == account.account_executive_id,
+        and_(Person.id == quote.created_by_id, is_operator),
+    )
+    found = session.scalars(active.where(concerned)).all()
+    return found or session.scalars(active.where(is_operator)).all()
 
 
 def tell_of_invoice(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
 from portal.domain.order_lines import PinnedLine
-from portal.domain.periods import local_date
+from portal.domain.periods import local_date, local_date_if_known
 from portal.domain.pricing import decide_vendor_tax
 from portal.domain.purchases import Purchase, plan_purchase
 from portal.domain.quotes import (
@@ -34,15 +34,15 @@ from portal.services.audit import SYSTEM, Actor, record
 from portal.services.carts import list_wishes
 from portal.services.locks import lock_account
 from portal.services.numbering import take_number
-from portal.services.quote_mails import tell_creator
+from portal.services.quote_mails import tell_desk
 from portal.services.quote_subjects import release_subjects
 from portal.services.renewals import renew_due_of_account
 from portal.services.service_arranging import require_arranged
 from portal.services.suspension import require_access
 
 __all__ = ["accept_conflicts", "close_quote", "decline_quote", "expire_quotes", "expire_quotes_of",
-           "expire_quotes_on", "load_quote", "preview_quote", "quote_cart", "subjects_of",
-           "write_quote"]  # fmt: skip
+           "expire_quotes_of_service", "load_quote", "preview_quote", "quote_cart", "subjects_of",
+           "take_back_quote", "take_back_quotes_of_request", "write_quote"]  # fmt: skip
 
 
 def preview_quote(
@@ -249,7 +249,7 @@ def decline_quote(
         )  # fmt: skip
     record(session, "quote_declined", actor=actor, now=now, account_id=account_id,
            subject=quote.number, new={"reason": reason} if reason else None)  # fmt: skip
-    tell_creator(session, account, quote, "declined", by=actor.name, reason=reason, now=now)
+    tell_desk(session, account, quote, "declined", by=actor.name, reason=reason, now=now)
     return quote
 
 
@@ -264,7 +264,8 @@ def expire_quotes(session: Session, *, now: datetime, limit: int = 200) -> int:
     ).all()
     ended = 0
     for quote_id, account_id, valid_until, time_zone in found:
-        if valid_until >= local_date(now, time_zone):
+        today = local_date_if_known(now, time_zone)
+        if today is None or valid_until >= today:
             continue
         # The account first, then the quote, as whoever orders or declines it does.
         account = lock_account(session, account_id)
@@ -288,21 +289,46 @@ def expire_quotes_of(session: Session, account: Account, *, now: datetime) -> No
         _expire(session, account, quote, now)
 
 
-def expire_quotes_on(session: Session, account: Account, subject: str, *, now: datetime) -> None:
-    """End the open quotes of a subject that is not sold any more; the account is locked.
+def expire_quotes_of_service(
+    session: Session, account: Account, package_key: str, *, now: datetime
+) -> None:
+    """End the open quotes that offer a package which is not to be had, whatever else they offer (Q7).
 
-    What is being paid already is left to its payment.
+    The account is locked. What is being paid already is left to its payment.
     """
-    for held in list_holdings(session.connection(), account.id):
-        if held.subject == subject and held.status == "open":
-            _expire(session, account, load_quote(session, account.id, held.quote_id), now)
+    lines = session.execute(
+        select(QuoteLine.quote_id, QuoteLine.details)
+        .join(Quote, Quote.id == QuoteLine.quote_id)
+        .where(Quote.account_id == account.id, Quote.status == "open", QuoteLine.kind == "service")
+        .order_by(QuoteLine.quote_id)
+    ).all()
+    wanted = (quote_id for quote_id, details in lines if details.get("service") == package_key)
+    for quote_id in dict.fromkeys(wanted):
+        _expire(session, account, load_quote(session, account.id, quote_id), now)
+
+
+def take_back_quote(session: Session, quote: Quote, *, actor: Actor, now: datetime) -> None:
+    """End an open quote that nobody may order any more; the account is locked."""
+    close_quote(session, quote, "withdrawn", now)
+    record(session, "quote_withdrawn", actor=actor, now=now, account_id=quote.account_id,
+           subject=quote.number)  # fmt: skip
+
+
+def take_back_quotes_of_request(
+    session: Session, account_id: int, request_id: int, *, actor: Actor, now: datetime
+) -> None:
+    """A request that ends without an order takes its open quote with it (Q1)."""
+    for held in list_holdings(session.connection(), account_id):
+        if held.subject == subject_of_request(request_id) and held.status == "open":
+            take_back_quote(session, load_quote(session, account_id, held.quote_id),
+                            actor=actor, now=now)  # fmt: skip
 
 
 def _expire(session: Session, account: Account, quote: Quote, now: datetime) -> None:
     close_quote(session, quote, "expired", now)
     record(session, "quote_expired", actor=SYSTEM, now=now, account_id=quote.account_id,
            subject=quote.number)  # fmt: skip
-    tell_creator(session, account, quote, "expired", now=now)
+    tell_desk(session, account, quote, "expired", now=now)
 
 
 def _supersede(

@@ -30,7 +30,6 @@ from portal.models import (
     Invoice,
     Payment,
     PaymentAttempt,
-    PaymentMethod,
     Refund,
 )
 from portal.payments.gateway import (
@@ -43,9 +42,10 @@ from portal.payments.gateway import (
     RefundRequest,
     RefundStatus,
 )
-from portal.services.audit import Actor, record
+from portal.services.audit import Actor
 from portal.services.locks import lock_account
-from portal.services.outbox import enqueue_job, enqueue_mail, open_desk_task
+from portal.services.outbox import enqueue_job, open_desk_task
+from portal.services.refund_outcomes import refund_failed, refund_made
 
 __all__ = ["find_refund", "give_back", "list_unsettled_refunds", "make_refund", "settle_refund"]
 
@@ -278,9 +278,9 @@ def settle_refund(session: Session, refund_id: int, outcome: RefundOutcome, now:
     if state is not RefundState.PENDING:
         refund.settled_at = now
     if state is RefundState.FAILED:
-        _failed(session, refund, payment, note, account, outcome.failure_code, now)
+        refund_failed(session, refund, payment, note, account, outcome.failure_code, now)
     elif before in (RefundState.RESERVED, RefundState.UNKNOWN):
-        _made(session, refund, payment, note, account, now)
+        refund_made(session, refund, payment, note, account, now)
     session.flush()
 
 
@@ -333,67 +333,3 @@ def _mark_unknown(session: Session, refund_id: int) -> None:
     if refund.status == RefundState.RESERVED:
         refund.status = RefundState.UNKNOWN.value
     session.flush()
-
-
-def _made(
-    session: Session, refund: Refund, payment: Payment, note: CreditNote, account: Account,
-    now: datetime,
-) -> None:  # fmt: skip
-    record(session, "refund_made", actor=_GATEWAY, now=now, account_id=account.id,
-           subject=note.number,
-           new={"amount_minor": refund.amount_minor, "currency": refund.currency})  # fmt: skip
-    _tell(session, "refund_made", refund, payment, note, account, now)
-
-
-def _failed(
-    session: Session, refund: Refund, payment: Payment, note: CreditNote, account: Account,
-    code: str | None, now: datetime,
-) -> None:  # fmt: skip
-    """The money did not reach the method: it is owed on the balance instead, and people look.
-
-    Not where the bank has taken the payment back meanwhile: then the customer has it already (M4).
-    """
-    refund.failure_code = (code or "")[:60] or None
-    payment.refunded_minor -= refund.amount_minor
-    is_owed = payment.status != "reversed"
-    if is_owed:
-        session.add(
-            AccountBalance(
-                account_id=account.id,
-                at=now,
-                amount_minor=refund.amount_minor,
-                currency=refund.currency,
-                reason="credit_note",
-                invoice_id=note.invoice_id,
-                credit_note_id=note.id,
-                refund_id=refund.id,
-            )
-        )
-    amount = {"amount_minor": refund.amount_minor, "currency": refund.currency}
-    record(session, "refund_failed", actor=_GATEWAY, now=now, account_id=account.id,
-           subject=note.number, new=amount)  # fmt: skip
-    open_desk_task(session, "refund_failed", dedupe_key=f"refund_failed:{refund.id}",
-                   details={"credit_note": note.number, "reason": code or "", **amount}, now=now,
-                   account_id=account.id)  # fmt: skip
-    if is_owed:
-        _tell(session, "refund_failed", refund, payment, note, account, now)
-
-
-def _tell(
-    session: Session, topic: str, refund: Refund, payment: Payment, note: CreditNote,
-    account: Account, now: datetime,
-) -> None:  # fmt: skip
-    method = session.get(PaymentMethod, payment.method_id) if payment.method_id else None
-    payload = {
-        "account_name": account.name,
-        "credit_note_number": note.number,
-        "currency": refund.currency,
-        "amount_minor": refund.amount_minor,
-        "method": (
-            {"kind": method.kind, "brand": method.brand, "last4": method.last4} if method else None
-        ),
-    }
-    for recipient in dict.fromkeys([account.billing_email, *account.invoice_recipients]):
-        enqueue_mail(session, topic, recipient=recipient, locale=account.locale, payload=payload,
-                     now=now, account_id=account.id,
-                     dedupe_key=f"{topic}:{refund.id}:{recipient}")  # fmt: skip

@@ -76,6 +76,7 @@ def _mails(step: Step, invoice: Issued, now: datetime) -> Iterator[tuple[Any, ..
             "will_be_collected": invoice.collected,
             "reference": display_reference(invoice.reference),
             **from_balance,
+            **({"left_open": True} if invoice.left_open else {}),
         }
     )
     for address in dict.fromkeys((payer.buyer.billing_email, *payer.recipients)):

@@ -14,8 +14,10 @@ from portal.domain.catalogue import Catalogue
 from portal.domain.money import Money
 from portal.domain.periods import local_date
 from portal.models import DeskTask, Invoice, InvoiceLine, Job, Payment, PaymentAttempt
+from portal.payments.smallest_charge import is_too_small
 from portal.services.balance_use import plan_uses, write_uses
 from portal.services.bulk_rows import as_json, insert_rows, take_ids
+from portal.services.invoice_charges import not_chargeable_key
 from portal.services.invoicing import invoice_number, transfer_reference
 from portal.services.numbering import take_numbers
 from portal.services.renewal_loading import Payer
@@ -55,6 +57,7 @@ class Issued:
     """An invoice that was issued; `collected`: the charge of its `rest_minor` is reserved.
 
     `used_minor` of it was paid from the account's balance; `reference` is that of a transfer.
+    `left_open`: its rest is less than can be charged, so nobody asks for it (M5).
     """
 
     id: int
@@ -64,6 +67,7 @@ class Issued:
     draft: DraftInvoice
     used_minor: int
     collected: bool
+    left_open: bool
     reference: str
 
     @property
@@ -92,7 +96,7 @@ def issue_invoices(
     uses = plan_uses(connection, [
         (step.payer.id, key, Money(draft.gross_minor, step.payer.buyer.currency))
         for (step, draft), key in zip(drafted, ids, strict=True)
-    ])  # fmt: skip
+    ], {step.payer.id for step, _draft in drafted if step.payer.by_transfer})  # fmt: skip
     sequences = take_numbers(session, "invoice", issued_on.year, len(drafted))
     year = issued_on.year
     issued: dict[int, Issued] = {}
@@ -100,11 +104,13 @@ def issue_invoices(
         payer = step.payer
         used = uses[key].used.minor if key in uses else 0
         rest = draft.gross_minor - used
-        collected = rest != 0 and not payer.by_transfer and bool(payer.method_id)
+        left_open = not payer.by_transfer and is_too_small(Money(rest, payer.buyer.currency))
+        charged = rest != 0 and not left_open and not payer.by_transfer
+        collected = charged and bool(payer.method_id)
         number = invoice_number(vendor.invoice_prefix, year, sequence)
         due_on = later if payer.by_transfer else issued_on
         issued[step.subscription_id] = Issued(
-            key, sequence, number, due_on, draft, used, collected,
+            key, sequence, number, due_on, draft, used, collected, left_open,
             transfer_reference(payer.buyer.payment_terms, year, sequence,
                                payer.buyer.country),
         )  # fmt: skip
@@ -174,8 +180,14 @@ def _reserve_charges(
         for key in attempt_ids
     ))  # fmt: skip
     insert_rows(connection, _TASKS, _TASK, (
-        (payer.id, "no_payment_method", f"no_method:{invoice.id}",
-         as_json({"invoice": invoice.number}), now)
+        (payer.id, *_task(invoice), as_json({"invoice": invoice.number}), now)
         for payer, invoice in invoices
         if not invoice.collected and not payer.by_transfer and invoice.rest_minor
     ))  # fmt: skip
+
+
+def _task(invoice: Issued) -> tuple[str, str]:
+    """Why an invoice is not collected: the kind of its desk task, and what makes it one."""
+    if invoice.left_open:
+        return "amount_not_chargeable", not_chargeable_key(invoice.id)
+    return "no_payment_method", f"no_method:{invoice.id}"

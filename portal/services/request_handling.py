@@ -24,6 +24,7 @@ from portal.services.audit import Actor
 from portal.services.crediting import credit_invoice
 from portal.services.period_changes import ask_for_period
 from portal.services.plan_changes import ask_plan_change
+from portal.services.quoting import take_back_quotes_of_request
 from portal.services.renewals import renew_due_of_account
 from portal.services.request_mails import Telling
 from portal.services.requests import load_request, require_current, take_step
@@ -54,13 +55,17 @@ def decline_request(
     session: Session, account_id: int, request_id: int, reason: str, *, version: int,
     catalogue: Catalogue, actor: Actor, now: datetime,
 ) -> ChangeRequest:  # fmt: skip
-    """Say no, with the reason in words. DomainError as `take_request`, and `reason_missing`."""
+    """Say no, with the reason in words; a quote that was sent for it can be accepted no more.
+
+    DomainError as `take_request`, and `reason_missing`.
+    """
     account, request = load_request(session, account_id, request_id)
     if not require_current(session, request, version, RequestStep.DECLINE, actor):
         return request
     if not reason.strip():
         raise DomainError("reason_missing")
     request.decline_reason = reason.strip()
+    take_back_quotes_of_request(session, account_id, request_id, actor=actor, now=now)
     _take(session, account, request, RequestStep.DECLINE, catalogue, actor, now)
     return request
 
@@ -99,11 +104,11 @@ def confirm_request(
     late: tuple[LateCredit, ...] = ()
     if kind is RequestKind.FEWER_SEATS:
         late = _late_credits(session, request, catalogue)
-        shown = _without(shown, late)
+        shown, net = _without(shown, late), credited_by(late)
         on = remove_seats(
             session, account_id, subscription_id, request.item_id, request.quantity or 0,
             chosen=None, shown=shown, catalogue=catalogue, actor=actor, now=now,
-            asked_at=request.sent_at,
+            asked_at=request.sent_at, credited=net.minor if net is not None else 0,
         )  # fmt: skip
     elif kind is RequestKind.PLAN:
         on = ask_plan_change(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
@@ -179,15 +179,18 @@ def _customers(session: Session, account: Account, request: ChangeRequest) -> li
 def _staff(
     session: Session, account: Account, request: ChangeRequest, telling: Telling, author: Person
 ) -> list[_Reader]:
-    """The account executive and whoever took the request; the support address where there is none.
+    """The account executive, and the operator who took the request; else the support address.
 
-    A mailbox has no language of its own: it reads what the customer speaks.
+    An executive who took it and serves the customer no more does not read on. A mailbox has no language of its own: it reads what the customer speaks.
     """
-    wanted = {account.account_executive_id, request.handled_by_id} - {None}
+    serving = or_(
+        StaffMember.id == account.account_executive_id,
+        and_(StaffMember.id == request.handled_by_id, StaffMember.role == "operator"),
+    )
     found = session.execute(
         select(Person.id, Person.email, Person.locale)
         .join(StaffMember, StaffMember.person_id == Person.id)
-        .where(StaffMember.id.in_(wanted), StaffMember.active)
+        .where(serving, StaffMember.active)
         .order_by(StaffMember.id)
     ).all()
     if not found and telling.catalogue is not None:

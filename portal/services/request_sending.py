@@ -15,6 +15,7 @@ from portal.models import ChangeRequest, RequestMessage
 from portal.queries.subscriptions import list_subscription_states
 from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
+from portal.services.quoting import take_back_quotes_of_request
 from portal.services.renewals import renew_due_of_account
 from portal.services.request_mails import Telling, tell_of_message, tell_of_sending
 from portal.services.requests import add_step, load_request, require_current, take_step
@@ -106,12 +107,13 @@ def withdraw_request(
     session: Session, account_id: int, request_id: int, *, version: int, catalogue: Catalogue,
     actor: Actor, now: datetime,
 ) -> ChangeRequest:  # fmt: skip
-    """Take a request back that nothing has come of yet.
+    """Take a request back that nothing has come of yet, and with it the quote that was sent for it.
 
     DomainError `change_request_unknown`, `request_overtaken`, `change_request_moved_on`.
     """
     account, request = load_request(session, account_id, request_id)
     if require_current(session, request, version, RequestStep.WITHDRAW, actor):
+        take_back_quotes_of_request(session, account_id, request_id, actor=actor, now=now)
         take_step(session, account, request, RequestStep.WITHDRAW, actor=actor, now=now,
                   telling=Telling(actor, catalogue))  # fmt: skip
     return request
@@ -128,10 +130,10 @@ def _sent_just_now(
             ChangeRequest.sent_at > now - _SAME_CLICK,
         )
     )
-    same = (wanted.kind, wanted.item_id, wanted.quantity, wanted.target, wanted.details)
-    return next(
-        (r for r in found if (r.kind, r.item_id, r.quantity, r.target, r.details) == same), None
-    )
+    same = (wanted.kind, wanted.item_id, wanted.quantity, wanted.target, wanted.details,
+            wanted.purchase_order)  # fmt: skip
+    return next((r for r in found if (r.kind, r.item_id, r.quantity, r.target, r.details,
+                                      r.purchase_order) == same), None)  # fmt: skip
 
 
 def _require_not_too_many(session: Session, account_id: int, now: datetime) -> None:

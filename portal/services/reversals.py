@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
-from portal.domain.disputes import Dispute, DisputeState, is_money_gone
+from portal.domain.disputes import DisputeState, is_money_gone
 from portal.domain.money import Money
-from portal.models import Account, Invoice, Payment, PaymentDispute
+from portal.models import Account, Invoice, Payment
 from portal.services.audit import Actor, record
+from portal.services.dispute_rows import disputes_of, taken_from
 from portal.services.dunning import money_came, money_taken_back
 from portal.services.invoice_paying import (
     keep_excess,
@@ -21,7 +23,7 @@ from portal.services.invoice_paying import (
 )
 from portal.services.outbox import open_desk_task
 
-__all__ = ["disputes_of", "reinstate_payment", "reverse_payment", "was_reinstated"]
+__all__ = ["reinstate_payment", "reverse_payment", "was_reinstated"]
 
 _GATEWAY = Actor("gateway", "")
 
@@ -43,8 +45,12 @@ def reverse_payment(
     number = invoice.number if invoice is not None else ""
     record(session, "payment_reversed", actor=_GATEWAY, now=now, account_id=payment.account_id,
            subject=number)  # fmt: skip
-    open_desk_task(session, "payment_reversed", dedupe_key=f"payment_reversed:{payment.id}",
-                   details={"payment_id": payment.id, "invoice": number}, now=now,
+    details: dict[str, Any] = {"payment_id": payment.id, "invoice": number}
+    twice = taken_from(session, payment) + payment.refunded_minor - payment.amount_minor
+    if twice > 0:  # refunded before, and taken back with the whole: the customer has it two times
+        details |= {"amount_minor": twice, "currency": payment.currency}
+    open_desk_task(session, "refunded_and_reversed" if twice > 0 else "payment_reversed",
+                   dedupe_key=f"payment_reversed:{payment.id}", details=details, now=now,
                    account_id=payment.account_id)  # fmt: skip
     session.flush()
     if invoice is not None:
@@ -72,17 +78,6 @@ def reinstate_payment(
         keep_excess(session, invoice, payment, now)
         restate_paid(session, invoice, now)
         money_came(session, account, invoice, catalogue=catalogue, now=now)
-
-
-def disputes_of(session: Session, payment_id: int) -> list[Dispute]:
-    """The disputes of a payment as they stand here."""
-    session.flush()
-    rows = session.execute(
-        select(PaymentDispute.state, PaymentDispute.amount_minor, PaymentDispute.currency)
-        .where(PaymentDispute.payment_id == payment_id)
-        .order_by(PaymentDispute.id)
-    )
-    return [Dispute(DisputeState(state), Money(minor, unit)) for state, minor, unit in rows]
 
 
 def was_reinstated(session: Session, payment: Payment) -> bool:

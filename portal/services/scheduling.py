@@ -84,6 +84,8 @@ def schedule_change(
 ) -> ScheduledChange:
     """Write a planned change, in place of those it replaces, with its audit event.
 
+    What it moves to another renewal (C2) is stored with the new day.
+
     `asked_at` is the instant that counts for the notice where it is not now: a bank-transfer
     customer's request was sent earlier (S4).
     """
@@ -102,12 +104,13 @@ def schedule_change(
     )
     session.add(row)
     session.flush()
+    _retime(session, planned.retimed)
     record(session, _ASKED[planned.kind], actor=actor, now=now, account_id=opened.account.id,
            subject=state.product_key,
            old=_facts(state, planned.replaces[-1]) if planned.replaces else None,
            new=_facts(state, WaitingChange(row.id, planned.kind, planned.item_id, planned.delta,
                                            planned.target, planned.time.effective_on,
-                                           planned.time.asked_on)))  # fmt: skip
+                                           planned.time.asked_on), planned.replaces))  # fmt: skip
     session.flush()
     reissue_renewal(
         session, opened.account, state, catalogue=opened.catalogue, actor=actor, now=now
@@ -163,13 +166,8 @@ def undo_change(
         raise DomainError("change_unknown")
     undo = plan_undo(state, change_id, catalogue.policy.change_notice_days)
     _end(session, (undo.change,), "undone", now)
+    _retime(session, undo.retimed)
     for later in undo.retimed:
-        session.execute(
-            update(ScheduledChange)
-            .where(ScheduledChange.id == later.id)
-            .values(effective_on=later.effective_on)
-            .execution_options(synchronize_session=False)
-        )
         if later.kind is ChangeKind.CANCEL:
             _confirm_moved_end(session, account, state, later, catalogue, actor, now)
     record(session, _UNDONE[undo.change.kind], actor=actor, now=now, account_id=account_id,
@@ -223,14 +221,37 @@ def _end(session: Session, changes: tuple[WaitingChange, ...], status: str, now:
         )
 
 
-def _facts(state: SubscriptionState, change: WaitingChange) -> dict[str, Any]:
-    """What the activity page tells of a change: values that mean something to a reader."""
+def _retime(session: Session, changes: tuple[WaitingChange, ...]) -> None:
+    """Let what waits wait for another renewal, as it was planned."""
+    for change in changes:
+        session.execute(
+            update(ScheduledChange)
+            .where(ScheduledChange.id == change.id)
+            .values(effective_on=change.effective_on)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _facts(
+    state: SubscriptionState, change: WaitingChange, replaced: tuple[WaitingChange, ...] = ()
+) -> dict[str, Any]:
+    """What the activity page tells of a change: values that mean something to a reader.
+
+    The seats are those that its renewal leaves, with the reductions that come before it (S3) and
+    without what it has `replaced`.
+    """
     facts: dict[str, Any] = {"effective_on": change.effective_on.isoformat()}
     if change.item_id is not None:
         facts["item_id"] = change.item_id
     item = state.item(change.item_id)
     if change.kind is ChangeKind.SEATS and item is not None:
-        facts["seats"] = item.quantity + (change.delta or 0)
+        gone = {change.id, *(one.id for one in replaced)}
+        before = sum(
+            other.delta or 0
+            for other in state.changes_of(ChangeKind.SEATS, change.item_id)
+            if other.effective_on <= change.effective_on and other.id not in gone
+        )
+        facts["seats"] = item.quantity + before + (change.delta or 0)
     for key in ("plan", "package", "interval", "reason", "comment"):
         if change.target.get(key):
             facts[key] = change.target[key]

@@ -37,18 +37,20 @@ def remove_seats(
     actor: Actor,
     now: datetime,
     asked_at: datetime | None = None,
+    credited: int = 0,
 ) -> date:
     """Let `remove` seats fewer of an item wait for their renewal, and tell every admin who loses.
 
     `shown` is the key of what was confirmed (`SeatRemoval.key`): a second click changes nothing
     more, and what has become different meanwhile is refused with `change_differs`. `asked_at`
-    counts for the notice where a request was sent earlier (S4). The day it takes effect is
-    returned. DomainError as `open_subscription` and `plan_seat_removal`; `item_unknown`, and
+    counts for the notice where a request was sent earlier (S4): two requests may ask for the very
+    same, so a click on the second is no second click. `credited` are the net minor units that are
+    credited with it. The day it takes effect is returned. DomainError as `open_subscription` and `plan_seat_removal`; `item_unknown`, and
     `not_self_service` where the customer does not change it alone.
     """
     opened = open_subscription(session, account_id, subscription_id, catalogue=catalogue, now=now)
     state, account = opened.state, opened.account
-    done = waits_already(state, item_id, shown)
+    done = waits_already(state, item_id, shown) if asked_at is None else None
     if done is not None:
         return done
     item = state.item(item_id)
@@ -70,6 +72,7 @@ def remove_seats(
         asked_on=opened.asked_on(asked_at),
         notice_days=catalogue.policy.change_notice_days,
         chosen=chosen,
+        credited=credited,
     )
     if removal.key != shown:
         raise DomainError("change_differs")

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
-from portal.domain.quotes import subject_of_service
 from portal.domain.service_packages import (
     RequestStatus,
     WayTo,
@@ -23,7 +22,7 @@ from portal.queries.prices import get_service_package_price
 from portal.services.audit import Actor, record
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_mail, open_desk_task
-from portal.services.quoting import expire_quotes_on
+from portal.services.quoting import expire_quotes_of_service
 from portal.services.service_arranging import open_request
 from portal.services.suspension import require_access
 from portal.services.vendor_mails import tell_vendor
@@ -123,8 +122,7 @@ def answer_request(
     if RequestStatus(request.status).is_final:
         request.closed_at = now
         # A quote of what was confirmed, and is not to be had after all, cannot be paid any more.
-        expire_quotes_on(session, account, subject_of_service(account_id, request.package_key),
-                         now=now)  # fmt: skip
+        expire_quotes_of_service(session, account, request.package_key, now=now)
     session.flush()
     record(session,
            {RequestStatus.CONFIRMED: "service_confirmed", RequestStatus.DECLINED: "service_declined",

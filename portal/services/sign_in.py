@@ -3,6 +3,8 @@
 Only hashes of tokens are stored. A link works once, for ten minutes, also when it is pressed in
 two places at the same instant: the database decides who was first. A session lives twelve hours
 whatever happens; its token is replaced at sign-in, when the account is switched, and every hour.
+Each token is a row of its own; the rows of one sign-in are a family and end together, so that no
+token outlives the sign-in that it belongs to.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, exists, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, ScalarSelect, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from portal.domain.email_addresses import known_email
 from portal.domain.errors import DomainError
 from portal.models import Member, Person, SignInLink, SignInSession, StaffMember
 from portal.services.audit import Actor, record
@@ -67,7 +70,7 @@ def send_link(
     An address that belongs to nobody who may sign in gets nothing, and so does one that was sent
     five links in ten minutes; the caller answers the same in every case.
     """
-    person = session.scalar(select(Person).where(Person.email == email.strip().lower()))
+    person = session.scalar(select(Person).where(Person.email == known_email(email)))
     if person is None or not _may_sign_in(session, person.id):
         return None
     recent = session.scalar(
@@ -169,6 +172,10 @@ def renew_token(session: Session, session_id: int, *, now: datetime) -> str | No
 
     The session goes on in a new row of the same age; the old token works for one more minute.
     """
+    _lock_sign_ins(
+        session,
+        select(SignInSession.person_id).where(SignInSession.id == session_id).scalar_subquery(),
+    )
     replaced = session.execute(
         update(SignInSession)
         .where(
@@ -192,6 +199,7 @@ def switch_account(
     session: Session, session_id: int, person_id: int, account_id: int, *, now: datetime
 ) -> str:
     """Go on in another account of the person, with a new token; DomainError `account_unknown`."""
+    _lock_sign_ins(session, person_id)
     member = session.scalar(
         select(Member).where(
             Member.person_id == person_id,
@@ -216,41 +224,60 @@ def switch_account(
     return token
 
 
-def end_session(session: Session, person_id: int, session_id: int, *, now: datetime) -> bool:
-    """End one of the person's sessions; False where it is another's, or had ended."""
-    ended = session.execute(
-        update(SignInSession)
-        .where(
-            SignInSession.id == session_id,
-            SignInSession.person_id == person_id,
-            SignInSession.ended_at.is_(None),
-        )
-        .values(ended_at=now)
-        .execution_options(synchronize_session=False)
+def end_session(
+    session: Session, person_id: int, session_id: int, *, now: datetime
+) -> frozenset[int]:
+    """End the sign-in of one of the person's sessions, with every token that it still has.
+
+    The rows that ended: more than one shortly after a token was replaced, and without `session_id`
+    where its token was replaced before. None where it is another's, or had ended.
+    """
+    family = select(SignInSession.family).where(
+        SignInSession.id == session_id, SignInSession.person_id == person_id
     )
-    if _count(ended) == 0:
-        return False
-    _record_end(session, person_id, 1, now)
-    return True
+    ended = _end(session, person_id, SignInSession.family.in_(family), now)
+    if ended:
+        _record_end(session, person_id, 1, now)
+    return frozenset(ended)
 
 
 def end_other_sessions(session: Session, person_id: int, keep_id: int, *, now: datetime) -> int:
-    """End all of the person's sessions but `keep_id`; how many there were."""
-    ended = session.execute(
-        update(SignInSession)
-        .where(
-            SignInSession.person_id == person_id,
-            SignInSession.id != keep_id,
-            SignInSession.ended_at.is_(None),
-            SignInSession.expires_at > now,
-        )
-        .values(ended_at=now)
-        .execution_options(synchronize_session=False)
+    """End all of the person's sign-ins but that of the session `keep_id`; how many there were."""
+    family = select(SignInSession.family).where(
+        SignInSession.id == keep_id, SignInSession.person_id == person_id
     )
-    count = _count(ended)
+    others = SignInSession.family.not_in(family) & (SignInSession.expires_at > now)
+    count = len(set(_end(session, person_id, others, now).values()))
     if count:
         _record_end(session, person_id, count, now)
     return count
+
+
+def _end(
+    session: Session, person_id: int, which: ColumnElement[bool], now: datetime
+) -> dict[int, str]:
+    """The family of each row that was open and has ended, by its id."""
+    _lock_sign_ins(session, person_id)
+    rows = session.execute(
+        update(SignInSession)
+        .where(SignInSession.person_id == person_id, SignInSession.ended_at.is_(None), which)
+        .values(ended_at=now)
+        .returning(SignInSession.id, SignInSession.family)
+        .execution_options(synchronize_session=False)
+    )
+    return {row.id: row.family for row in rows}
+
+
+def _lock_sign_ins(session: Session, person_id: int | ScalarSelect[int]) -> None:
+    """One of a person's sign-ins goes on or ends at a time.
+
+    A row in which a session goes on is not seen by whoever ends that session at the same instant:
+    it would live on.
+    """
+    session.execute(
+        # By no more than that: rows that point to the person are written all the time.
+        select(Person.id).where(Person.id == person_id).with_for_update(key_share=True)
+    )
 
 
 def _succeed(session: Session, old: SignInSession, account_id: int | None, now: datetime) -> str:
@@ -260,6 +287,7 @@ def _succeed(session: Session, old: SignInSession, account_id: int | None, now: 
         SignInSession(
             person_id=old.person_id,
             account_id=account_id,
+            family=old.family,
             token_hash=_hash(token),
             created_at=old.created_at,
             rotated_at=now,

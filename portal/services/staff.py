@@ -30,6 +30,8 @@ def create_staff_member(
 ) -> StaffMember:
     """Let a person work for the vendor; a person who is a customer already stays one.
 
+    They are called `name` from now on, also where they were known by another.
+
     DomainError `email_malformed`, `name_missing`, or `staff_exists` (`role`) where the person works
     for the vendor already; one who had left comes back.
     """
@@ -42,6 +44,7 @@ def create_staff_member(
         person = Person(email=address, name=name, locale=locale, created_at=now)
         session.add(person)
         session.flush()
+    person.name = name
     staff = session.scalars(
         select(StaffMember).where(StaffMember.person_id == person.id)
     ).one_or_none()

@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.errors import DomainError
-from portal.domain.offers import Offered, credits_given_away, plan_offer, require_validity
+from portal.domain.offers import (
+    Offered,
+    credits_given_away,
+    plan_offer,
+    require_no_gift,
+    require_validity,
+)
 from portal.domain.periods import local_date
 from portal.domain.purchases import Purchase
 from portal.domain.quotes import PricedQuote, require_open
@@ -22,11 +28,11 @@ from portal.queries.prices import get_price_book
 from portal.queries.quote_drafts import list_draft
 from portal.queries.quotes import get_account_buying
 from portal.queries.subscriptions import list_subscription_states
-from portal.services.audit import Actor, record
+from portal.services.audit import Actor
 from portal.services.fulfilment import pinned_line
 from portal.services.locks import lock_account
 from portal.services.quote_mails import tell_buyers
-from portal.services.quoting import close_quote, load_quote, preview_quote, write_quote
+from portal.services.quoting import load_quote, preview_quote, take_back_quote, write_quote
 from portal.services.renewals import renew_due_of_account
 from portal.services.requests import load_request, mark_quoted, require_current
 from portal.services.suspension import require_access
@@ -117,9 +123,7 @@ def withdraw_quote(
     if quote.source != "staff":
         raise DomainError("quote_unknown")
     require_open(quote.status, quote.valid_until, local_date(now, account.time_zone))
-    close_quote(session, quote, "withdrawn", now)
-    record(session, "quote_withdrawn", actor=actor, now=now, account_id=account_id,
-           subject=quote.number)  # fmt: skip
+    take_back_quote(session, quote, actor=actor, now=now)
     return quote
 
 
@@ -150,17 +154,19 @@ def _plan(
     connection, today = session.connection(), local_date(now, account.time_zone)
     states = list_subscription_states(connection, account.id)
     book = get_price_book(connection, account.currency)
-    lately = _credits_given_lately(session, account, actor, now)
-    purchase = plan_offer(offered, states, book, catalogue, today, lately).purchase
+    purchase = plan_offer(offered, states, book, catalogue, today).purchase
     buying = get_account_buying(connection, account.id)
     ahead = list_invoiced_ahead(connection, account.id)
     return purchase, preview_quote(purchase.lines, states, buying, catalogue, today, ahead)
 
 
 def _credits_given_lately(
-    session: Session, account: Account, actor: Actor, now: datetime
+    session: Session, account: Account, actor: Actor, but: Quote, now: datetime
 ) -> Fraction:
-    """What the person's discounts on packs gave the account within a day: not got round in parts."""
+    """What the discounts on packs of the person's other quotes give: not got round in parts.
+
+    What the new quote replaces is superseded by now, and counts no more.
+    """
     lines = session.scalars(
         select(QuoteLine)
         .join(Quote, Quote.id == QuoteLine.quote_id)
@@ -168,7 +174,8 @@ def _credits_given_lately(
             Quote.account_id == account.id,
             Quote.created_by_id == actor.person_id,
             Quote.created_at > now - _ONE_DAY,
-            Quote.status == "accepted",  # one that is open is replaced by what is offered now (Q1)
+            Quote.status.in_(("open", "accepted")),
+            Quote.id != but.id,
             QuoteLine.kind == "credits",
         )
     )
@@ -196,6 +203,8 @@ def _write(
         valid_until=valid_until, message=message, catalogue=catalogue, actor=actor,
         replaces=replaces, now=now, request_id=request_id,
     )  # fmt: skip
+    lately = _credits_given_lately(session, account, actor, quote, now)
+    require_no_gift(purchase.lines, lately, catalogue.policy.manual_credit_approval_limit)
     if request_id is not None:
         mark_quoted(session, request_id, quote.id, catalogue=catalogue, actor=actor, now=now)
     session.flush()

@@ -140,7 +140,7 @@ def _known(session: Session, keys: Sequence[str]) -> set[str]:
 
 
 def _values(statement_id: int, entry: StatementEntry, owner: int | None) -> dict[str, object]:
-    is_incoming = entry.amount.minor > 0 and not entry.reversal
+    is_to_decide = entry.amount.minor > 0 or entry.reversal
     return {
         "statement_id": statement_id,
         "key": entry.key,
@@ -154,7 +154,7 @@ def _values(statement_id: int, entry: StatementEntry, owner: int | None) -> dict
         "payer_reference": entry.reference,
         "payer_text": entry.text,
         "is_reversal": entry.reversal,
-        "status": "waiting" if is_incoming else "outgoing",
+        "status": "waiting" if is_to_decide else "outgoing",
     }
 
 

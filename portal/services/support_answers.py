@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.email_addresses import known_email
 from portal.domain.errors import DomainError
 from portal.models import Person, StaffMember, SupportMessage, SupportReply
 from portal.services.audit import Actor, record
@@ -22,7 +23,7 @@ def staff_actor(session: Session, email: str) -> Actor:
     person = session.scalars(
         select(Person)
         .join(StaffMember, StaffMember.person_id == Person.id)
-        .where(Person.email == email.strip().lower(), StaffMember.active)
+        .where(Person.email == known_email(email), StaffMember.active)
     ).one_or_none()
     if person is None:
         raise DomainError("staff_unknown")

@@ -26,7 +26,7 @@ from portal.services.granting import grant_order
 from portal.services.invoicing import issue_order_invoice
 from portal.services.locks import lock_account
 from portal.services.ordering import write_order
-from portal.services.quote_mails import tell_creator, tell_of_grant, tell_of_invoice
+from portal.services.quote_mails import tell_desk, tell_of_grant, tell_of_invoice
 from portal.services.quote_subjects import release_subjects
 from portal.services.quoting import load_quote, preview_quote
 from portal.services.receipts import send_receipt
@@ -60,8 +60,8 @@ def accept_quote(
 ) -> Order:
     """The customer says yes to the terms of key `shown`: an order and its open invoice (Q1, Q2).
 
-    A second click finds the order of the first (Q4). `purchase_order` is the customer's own number,
-    for this invoice. DomainError: quote_unknown, quote_declined|expired|superseded, terms_changed,
+    A second click finds the order of the first (Q4). `purchase_order` is the customer's own number
+    for this invoice; without it that of the request which the quote answers, or the account's. DomainError: quote_unknown, quote_declined|expired|superseded, terms_changed,
     those of `price_quote`, pays_automatically, account_suspended.
     """
     account = lock_account(session, account_id)
@@ -78,7 +78,7 @@ def accept_quote(
            subject=quote.number)  # fmt: skip
     order = place_quote(session, account, quote, shown=shown, purchase_order=purchase_order,
                         catalogue=catalogue, actor=actor, now=now)  # fmt: skip
-    tell_creator(session, account, quote, "accepted", by=actor.name, now=now)
+    tell_desk(session, account, quote, "accepted", by=actor.name, now=now)
     return order
 
 
@@ -107,7 +107,7 @@ def place_quote(
         raise DomainError("terms_changed")
     order = write_order(
         session, quote, priced, row.lines, status=OrderStatus.INVOICED,
-        buyer=_buyer(session, account, purchase_order), contact={}, catalogue=catalogue,
+        buyer=_buyer(session, account, purchase_order or row.purchase_order), contact={}, catalogue=catalogue,
         actor=actor, now=now,
     )  # fmt: skip
     is_free = priced.totals.gross.is_zero

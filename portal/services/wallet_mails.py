@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal.domain.email_addresses import known_email
 from portal.domain.periods import local_date
 from portal.models import Account, CreditEntry, Invoice, Member, PaymentMethod, Person, TopUp
 from portal.services.outbox import enqueue_mail
@@ -116,6 +117,6 @@ def _buyers(session: Session, account: Account) -> Iterator[tuple[str, str]]:
     )
     told: set[str] = set()
     for address, locale in [*admins, (account.billing_email, account.locale)]:
-        if address.casefold() not in told:
-            told.add(address.casefold())
+        if known_email(address) not in told:
+            told.add(known_email(address))
             yield address, locale

@@ -3,7 +3,8 @@
 PostgreSQL refuses a NUL in a text and an integer of more than 64 bits; both must be answered,
 not end in a 500. A path or query with a NUL names nothing: 404. In a form every control character
 becomes the replacement character, which `PortalForm` and the parsers of the domain refuse at its
-field, and which can be shown again in the form (a control character is no HTML).
+field, and which can be shown again in the form (a control character is no HTML). So it does in the
+name of a file that is sent, which some pages keep: there lines and tabs count, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from portal.web.forms import UNREADABLE
 __all__ = ["DatabaseInteger", "guard", "install"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Lone surrogates (a charset that the client invents can leave them) fit in no database either.
+_NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class DatabaseInteger(IntegerConverter):
@@ -39,7 +42,9 @@ def guard() -> None:
     query = request.query_string
     if query and (b"\0" in query or b"\0" in unquote_to_bytes(query)):
         abort(404)
-    if request.method in {"POST", "PUT", "PATCH"} and any(
+    if request.method not in {"POST", "PUT", "PATCH"}:
+        return
+    if any(
         _CONTROL.search(name) or _CONTROL.search(value)
         for name, value in request.form.items(multi=True)
     ):
@@ -47,6 +52,9 @@ def guard() -> None:
             (_CONTROL.sub(UNREADABLE, name), _CONTROL.sub(UNREADABLE, value))
             for name, value in request.form.items(multi=True)
         )
+    for _name, sent in request.files.items(multi=True):
+        if sent.filename:
+            sent.filename = _NOT_IN_A_NAME.sub(UNREADABLE, sent.filename)
 
 
 def install(app: Flask) -> None:

@@ -66,6 +66,9 @@ DESK_SENTENCES: dict[str, Any] = {
         "A payment of invoice %(number)s is on its way. Wait for its outcome, then credit it."
     ),
     # The desk
+    "cancelled_by_customer": _l(
+        "The customer has cancelled this subscription; its last day is %(on)s. It can be changed again once they have undone the cancellation."
+    ),
     "executive_unknown": _l("Choose somebody who works here."),
     "note_empty": _l("Enter the note."),
     "note_unknown": _l("There is no such note."),

@@ -38,6 +38,7 @@ from portal.web.locale import LOCALES, SESSION_KEY, bind, is_bound
 from portal.web.messages import error_sentence
 from portal.web.operation import log, request_id
 from portal.web.pages import local_path, wants_fragment
+from portal.web.security import account_of_form
 from portal.web.signed_in import parts, read_connection, signed_in
 
 __all__ = ["error_page", "install"]
@@ -106,7 +107,7 @@ def _csrf(_error: CSRFError) -> Response:
     way = _way_back()
     ours = request.headers.get("Origin") == request.host_url.rstrip("/")
     if ours and way[0] != "/":
-        keep_input(way[0])
+        keep_input(way[0], account_of_form())  # it may be another's that is in use by now
     return error_page(
         403, _("This form is no longer valid"),
         _("The page was open for too long, or you have signed in again since. "

@@ -3,7 +3,8 @@
 The language menu's buttons belong to the page's main form (`form="…"`, `formaction`), so the
 browser posts what was typed along with the choice, with or without JavaScript. The answer is a
 redirect back to the page; what was typed travels in the signed session cookie, once, for a minute,
-and only up to 2 KB (a cookie has 4). `kept_input()` gives it to the form of that page.
+and only up to 2 KB (a cookie has 4). `kept_input()` gives it to the form of that page, in the
+account it was typed in: another customer's details are never offered.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from portal.models import Person
 from portal.web.access import public
 from portal.web.locale import CHOSEN_KEY, LOCALES, SESSION_KEY
 from portal.web.pages import local_path, respond, see_other, this_page
+from portal.web.security import account_in_use
 from portal.web.signed_in import parts, signed_in, stop_reading
 
 __all__ = ["blueprint", "keep_input", "kept_input"]
@@ -57,12 +59,15 @@ def switch(locale: str) -> Response:
     if who is None:  # the sign-in that follows writes it down for the person
         session[CHOSEN_KEY] = True
     session[SESSION_KEY] = locale
-    keep_input(back)
+    keep_input(back, account_in_use())
     return see_other(back)
 
 
-def keep_input(page: str) -> None:
-    """Keep what this request's form holds for the next GET of `page`; no tokens, no passwords."""
+def keep_input(page: str, account_id: int) -> None:
+    """Keep what this request's form holds for the next GET of `page`; no tokens, no passwords.
+
+    `account_id` is that of the account it was typed in, 0 where that is none.
+    """
     typed = [
         [name, value]
         for name, value in request.form.items(multi=True)
@@ -71,7 +76,9 @@ def keep_input(page: str) -> None:
     session.pop(_KEPT, None)
     if typed and sum(len(name) + len(value) for name, value in typed) <= _MOST:
         until = int(parts().clock.now().timestamp()) + _SECONDS
-        session[_KEPT] = {"page": page, "until": until, "fields": typed}
+        session[_KEPT] = {
+            "page": page, "until": until, "account": account_id, "fields": typed,
+        }  # fmt: skip
 
 
 def kept_input() -> ImmutableMultiDict[str, str] | None:
@@ -94,4 +101,6 @@ def _take() -> ImmutableMultiDict[str, str] | None:
     if kept["page"] != this_page():
         return None
     session.pop(_KEPT)
+    if kept.get("account") != account_in_use():
+        return None
     return ImmutableMultiDict([(name, value) for name, value in kept["fields"]])

@@ -16,10 +16,11 @@ from flask_babel import lazy_gettext as _l
 from portal import formats
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
+from portal.payments.smallest_charge import is_too_small, smallest_charge
 from portal.web.desk_messages import DESK_SENTENCES
 from portal.web.locale import speech
 
-__all__ = ["SENTENCES", "UNSEEN", "error_sentence", "problem_sentence"]
+__all__ = ["SENTENCES", "UNSEEN", "error_sentence", "problem_sentence", "smallest_sentence"]
 
 _GENERIC = _l("This cannot be done at the moment. Nothing was changed.")
 
@@ -124,6 +125,10 @@ SENTENCES: dict[str, Any] = {
     "interval_unchanged": _l("This is the billing period you have."),
     "price_missing": _l("This is not sold in your currency and billing period."),
     "change_unknown": _l("This change does not wait any more."),
+    "reduction_credited": _l(
+        "What these licences cost was credited, so they cannot be kept by undoing the reduction. "
+        "If you need them after all, add licences again."
+    ),
     "undo_other_first": _l(
         "Another change that waits depends on this one: without it, it is not sold in your billing period. Undo that one first."
     ),
@@ -260,6 +265,12 @@ SENTENCES: dict[str, Any] = {
         "Payment methods cannot be saved here yet. Ask your contact at the vendor."
     ),
     "sepa_limit": _l("This amount is too high for a SEPA direct debit. Use a card."),
+    "amount_too_small": _l(
+        "The smallest amount that can be paid this way is %(smallest)s. Add more to the order, or wait for the renewal."
+    ),
+    "invoice_too_small": _l(
+        "The smallest amount that can be charged is %(smallest)s, so this one stays open. You need do nothing."
+    ),
     "setup_overtaken": _l("Another payment method was saved after this one, and that one is used."),
     "method_needed": _l(
         "Something will still be charged, so the payment method stays. Nothing was changed."
@@ -329,6 +340,13 @@ def problem_sentence(code: str, data: Mapping[str, object]) -> str:
 def error_sentence(error: DomainError) -> str:
     """The sentence of a refused action."""
     return problem_sentence(error.code, error.data)
+
+
+def smallest_sentence(gross: Money) -> str | None:
+    """Why an order of `gross` cannot be paid automatically, said before it is placed; None if it can."""
+    if not is_too_small(gross):
+        return None
+    return problem_sentence("amount_too_small", {"smallest": smallest_charge(gross.currency)})
 
 
 def _spoken(value: object) -> object:

@@ -56,10 +56,14 @@ def see_other(url: str) -> Response:
 def local_path(candidate: str | None, otherwise: str = "/") -> str:
     """`candidate` if it is a path of this portal, else `otherwise`: never another site's address."""
     path = candidate or ""
-    parts = urlsplit(path) if len(path) <= _LONGEST_PATH and path.isprintable() else None
+    if len(path) > _LONGEST_PATH or not path.isprintable():
+        return otherwise
+    try:
+        parts = urlsplit(path)
+    except ValueError:  # "//[" begins an address of IPv6 and does not end it
+        return otherwise
     if (
-        parts is None
-        or parts.scheme
+        parts.scheme
         or parts.netloc
         or not path.startswith("/")
         or path.startswith(("//", "/\\"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -21,9 +24,9 @@ _START_SECONDS = 90
 _STOP_SECONDS = 20
 # What a person's own shell may have set and the tests must not inherit.
 _NOT_INHERITED = {
-    "CATALOG_FILE", "DATABASE_URL", "FLASK_DEBUG", "INSTANCE_PATH", "PORT", "PORTAL_DEMO",
-    "PUBLIC_URL", "RATE_LIMIT_STORAGE", "SECRET_KEY", "STRIPE_API_BASE", "STRIPE_SECRET_KEY",
-    "STRIPE_WEBHOOK_SECRET",
+    "CATALOG_FILE", "DEMO_DATABASE_URL", "FLASK_DEBUG", "INSTANCE_PATH", "PORT", "PORTAL_DEMO",
+    "PUBLIC_URL", "RATE_LIMIT_STORAGE", "SECRET_KEY", "SMTP_HOST", "STRIPE_API_BASE",
+    "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET",
 }  # fmt: skip
 
 
@@ -98,6 +101,24 @@ class DemoServer:
         """Lines of the log that tell of a request or job that ended in an error of ours."""
         marks = ("request_failed", "error_page_failed", "Traceback", '"level": "error"')
         return [line for line in self.log().splitlines() if any(mark in line for mark in marks)]
+
+    @contextmanager
+    def without_worker(self) -> Iterator[None]:
+        """The worker stands still meanwhile: what it would do waits."""
+        worker = self._worker()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    def _worker(self) -> int:
+        assert self._process is not None
+        parent = self._process.pid
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            if Path(f"/proc/{child}/cmdline").read_bytes().endswith(b"\0worker\0"):
+                return int(child)
+        raise RuntimeError(f"the demo has no worker:\n{self.log()}")
 
     def _wait(self) -> None:
         assert self._process is not None

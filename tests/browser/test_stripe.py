@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -35,15 +36,19 @@ def stripe() -> Iterator[FakeStripe]:
         yield running
 
 
+def _hook(portal: DemoServer) -> dict[str, Any]:
+    """Where Stripe's webhooks come, late and twice."""
+    return {
+        "url": f"{portal.url}/webhooks/stripe", "secret": WEBHOOK_SECRET, "copies": 2, "delay": 0.5,
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def portal(stripe: FakeStripe) -> Iterator[DemoServer]:
     """The demo, collecting with Stripe; Stripe's webhooks come late and twice."""
     secrets = {"STRIPE_SECRET_KEY": API_KEY, "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET}
     with DemoServer(STRIPE_API_BASE=stripe.url, **secrets) as running:
-        stripe.act(
-            "webhooks", url=f"{running.url}/webhooks/stripe", secret=WEBHOOK_SECRET, copies=2,
-            delay=0.5,
-        )  # fmt: skip
+        stripe.act("webhooks", **_hook(running))
         yield running
         stripe.drain()
         assert not (differences := running.ledger_differences()), differences
@@ -118,3 +123,50 @@ def test_3d_secure_leads_to_the_bank_and_back(watch: Watch, stripe: FakeStripe) 
     stripe.drain()
     taken = [t for t in stripe.things("charge")[charged:] if t["status"] == "succeeded"]
     assert len(taken) == 1, "one order, one charge"
+
+
+_COUNT_CHANGES = """() => {
+  window.changes = 0;
+  const order = document.getElementById("order");
+  new MutationObserver((seen) => { window.changes += seen.length; })
+    .observe(order, { childList: true, subtree: true, characterData: true });
+}"""
+
+
+def _asked_again(page: Page) -> None:
+    """The page has asked once more by itself, and is done with the answer."""
+    with page.expect_response(lambda answer: "hx-request" in answer.request.headers) as found:
+        pass
+    found.value.finished()
+    page.wait_for_timeout(100)  # what would be swapped is swapped by then
+
+
+def test_a_payment_that_is_checked_disturbs_nobody_until_there_is_news(
+    watch: Watch, portal: DemoServer, stripe: FakeStripe
+) -> None:
+    page = watch.page()
+    sign_in_as(page, LOTTE)
+    before = _bought(page)
+    quote = add_licences(page, 1)
+    page.goto(quote.replace("/quotes/", "/checkout/") + "/payment")
+    _save_card(page, stripe, WORKS)
+    save_payment_step(page)
+    stripe.drain()
+    stripe.act("webhooks")  # none comes
+    stripe.fail("reset_after", "payment_intents.create", times=3)  # the package's own tries as well
+    with portal.without_worker():
+        place_order(page)
+        asking = page.locator("#order [hx-trigger]")
+        expect(asking).to_have_count(1)
+        link = page.locator("#order a[href^='/quotes/']")
+        link.evaluate("link => { link.dataset.kept = 'yes'; link.focus(); }")
+        page.evaluate(_COUNT_CHANGES)
+        _asked_again(page)
+        _asked_again(page)
+        expect(page.locator("[data-kept]")).to_be_focused()
+        assert page.evaluate("() => changes") == 0, "nothing new is there to be read out"
+    stripe.act("webhooks", **_hook(portal))
+    expect(asking).to_have_count(0, timeout=60_000)  # the worker is back, and looks it up
+    see_it_done(page)
+    expect(page.locator("main")).to_be_focused()  # where one stood is gone: the content's top
+    assert _bought(page) == before + 1

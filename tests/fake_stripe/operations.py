@@ -92,10 +92,25 @@ def _detach_method(books: Books, ids: Ids, asked: Thing) -> Thing:
     return method
 
 
+# docs.stripe.com/currencies: minimum charge amounts, and the currencies that are special cases.
+_MINIMUM = {"eur": 50, "usd": 50, "gbp": 30, "chf": 50, "dkk": 250, "sek": 300, "jpy": 50}
+_STEP = {"isk": 100, "ugx": 100, "bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10}
+
+
+def _check_amount(amount: int, currency: str) -> None:
+    if amount < _MINIMUM.get(currency, 0):
+        raise Refusal(
+            400, "amount_too_small", "Amount must be at least the minimum.", param="amount"
+        )
+    if amount % _STEP.get(currency, 1):
+        raise Refusal(400, "invalid_charge_amount", "Not a whole amount.", param="amount")
+
+
 def _create_intent(books: Books, ids: Ids, asked: Thing) -> Thing:
     books.get("customer", asked["customer"], "customer")
     if asked["amount"] < 1:
         raise Refusal(400, "parameter_invalid_integer", "Too small.", param="amount")
+    _check_amount(asked["amount"], asked["currency"])
     intent = books.add(
         "payment_intent", amount=asked["amount"], currency=asked["currency"],
         amount_capturable=0, amount_received=0, capture_method="automatic_async",

@@ -96,12 +96,19 @@ def test_machines_get_the_headers_too(app: Flask, path: str) -> None:
         hold(app.test_client().open(path, method=method), f"{method} {path}")
 
 
-def test_pages_are_kept_by_no_cache_and_assets_for_ever(
+def test_pages_and_files_are_kept_by_no_cache_and_assets_for_ever(
     app: Flask, admin: PortalClient, owners: tuple[Owner, Owner], rest: dict[str, Any]
 ) -> None:
+    downloads = set()
     for route, path in addresses(app, owners[0].values, rest, "GET"):
         answer = admin.browser.get(path)
-        if answer.mimetype == "text/html":
-            assert answer.headers["Cache-Control"] == "no-store", path
-        elif route.endpoint == "assets.asset_file":
+        if route.endpoint == "assets.asset_file":
             assert "immutable" in answer.headers["Cache-Control"], path
+        elif not route.endpoint.startswith("assets."):
+            assert answer.headers["Cache-Control"] == "no-store", path
+        if answer.status_code == 200 and "attachment" in answer.headers.get(
+            "Content-Disposition", ""
+        ):
+            downloads.add(path)
+    # A zip or a list of entries is as private as the page that leads to it.
+    assert downloads >= {"/data-export.zip", "/invoices/year/2026.zip", "/wallet/history.csv"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -116,6 +117,44 @@ def test_every_page_is_well_formed(
             pages += 1
             hold(answer.get_data(as_text=True), path, locale)
     assert pages >= 10
+
+
+def _nonsense(page: Page) -> Iterator[dict[str, str]]:
+    """Everything on the page answered with nonsense; then only what is chosen, or only what is not."""
+    texts, choices = set(), set()
+    for tag in ("input", "select", "textarea"):
+        for field in page.all(tag):
+            chosen = tag == "select" or field.get("type") in {"radio", "checkbox"}
+            (choices if chosen else texts).add(field.get("name") or "")
+    texts -= {"csrf_token", ""}
+    for typed in ("x", "", "9" * 20):
+        if texts or choices:
+            yield dict.fromkeys(texts | choices, typed)
+        for some in (texts, choices) if texts and choices else ():
+            yield dict.fromkeys(some, typed)
+
+
+@pytest.mark.parametrize("who", ["admin", "staff", "bank transfer"])
+def test_every_page_takes_back_whatever_was_typed_before_the_language_was_switched(
+    app: Flask, owners: tuple[Owner, Owner], rest: dict[str, Any], who: str
+) -> None:
+    """It comes on a GET, before anything has checked it."""
+    emails = {"admin": owners[0].email, "staff": STAFF, "bank transfer": TRANSFER}
+    client = PortalClient(app)
+    client.sign_in(emails[who])
+    token, forms = client.csrf_token(), 0
+    for route, path in addresses(app, owners[0].values, rest, "GET"):
+        answer = client.browser.get(path)
+        if answer.mimetype != "text/html" or answer.status_code != 200 or path.endswith("/html"):
+            continue
+        page = check_page(answer.get_data(as_text=True), whole=True)
+        for fields in _nonsense(page):
+            forms += 1
+            switched = client.browser.post(f"/languages/nl?next={path}", data={
+                **fields, "csrf_token": token})  # fmt: skip
+            assert switched.status_code == 303, path
+            assert client.browser.get(path).status_code == 200, f"{route.endpoint}: {fields}"
+    assert forms >= 10
 
 
 @pytest.mark.parametrize("locale", ["en", "de"])

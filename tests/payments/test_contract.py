@@ -237,7 +237,7 @@ def test_M1_one_key_never_charges_another_amount(provider: Harness) -> None:
     request = charge_request(*saved_method(provider))
     provider.gateway.charge(request, SCREEN)
     with pytest.raises(GatewayRefused, match="idempotency_mismatch"):
-        provider.gateway.charge(replace(request, amount=Money(1, "EUR")), SCREEN)
+        provider.gateway.charge(replace(request, amount=Money(791, "EUR")), SCREEN)
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
@@ -251,6 +251,40 @@ def test_M1_a_lost_answer_is_found_with_the_same_key(provider: Harness, after_ef
 
     assert found.status is ChargeStatus.SUCCEEDED
     assert provider.gateway.charge(request, SCREEN).ref == found.ref
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_M1_a_lost_answer_is_looked_up_without_charging(
+    provider: Harness, after_effect: bool
+) -> None:
+    request = charge_request(*saved_method(provider))
+    charge_of_another_key(provider, request)
+    assert provider.gateway.find_charge(request, SCREEN) is None
+    provider.lose_answer(after_effect=after_effect)
+    with pytest.raises(GatewayUnknown):
+        provider.gateway.charge(request, SCREEN)
+
+    found = provider.gateway.find_charge(request, SCREEN)
+
+    if not after_effect:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.status, found.amount) == (ChargeStatus.SUCCEEDED, request.amount)
+    assert provider.gateway.charge(request, SCREEN).ref == found.ref
+
+
+def test_what_is_looked_up_is_as_it_stands_now(provider: Harness) -> None:
+    request = charge_request(*saved_method(provider, "4000002760003184"))
+    made = provider.gateway.charge(request, SCREEN)
+    provider.gateway.cancel_charge(made.ref, "pi:payment-1:cancel", SCREEN)
+    found = provider.gateway.find_charge(request, SCREEN)
+    assert found is not None
+    assert (found.ref, found.status) == (made.ref, ChargeStatus.CANCELLED)
+
+
+def charge_of_another_key(provider: Harness, request: ChargeRequest) -> None:
+    provider.gateway.charge(replace(request, key="pi:order-2:1", reference="other"), SCREEN)
 
 
 def test_M1_twenty_calls_at_once_with_one_key_charge_once(app: Flask, provider: Harness) -> None:

@@ -33,6 +33,7 @@ from tests.payments.test_contract import (
 NO_MONEY = "4000000000009995"
 AUTHENTICATE = "4000002760003184"
 REFUND_FAILS = "4000000000005126"
+AMOUNT = Money(7912, "EUR")
 
 
 def declined(provider: Harness) -> tuple[ChargeOutcome, str]:
@@ -45,8 +46,10 @@ def declined(provider: Harness) -> tuple[ChargeOutcome, str]:
     return outcome, good
 
 
-def retry(charge_ref: str, method_ref: str, number: int = 1) -> RetryRequest:
-    return RetryRequest(f"pi:{charge_ref}:try:{number}"[:80], charge_ref, method_ref)
+def retry(
+    charge_ref: str, method_ref: str, number: int = 1, amount: Money = AMOUNT
+) -> RetryRequest:
+    return RetryRequest(f"pi:{charge_ref}:try:{number}"[:80], charge_ref, method_ref, amount)
 
 
 def refund_of(paid: ChargeOutcome, minor: int = 1000, number: int = 1) -> RefundRequest:

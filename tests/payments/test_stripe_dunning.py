@@ -16,6 +16,8 @@ from portal.clock import clock
 from portal.mail.mailbox import DemoMailbox
 from portal.models import DemoMail, DeskTask, Entitlement, Invoice
 from portal.parts import Parts
+from portal.payments.gateway import GatewayUnknown
+from portal.payments.stripe_gateway import StripeGateway
 from portal.queries.ledger import REPORTED
 from tests.fake_stripe.driver import FakeStripe
 from tests.fake_stripe.server import FAULTS
@@ -45,6 +47,7 @@ from tests.support.dunning import (
 )
 from tests.support.soak import IS_SOAK
 from tests.support.stripe_customers import StripeSide
+from tests.support.transfers import transferred
 
 LOST = "4000000000009987"
 
@@ -191,6 +194,48 @@ def test_M5_the_news_alone_recover_whoever_never_came_back_from_the_bank(
     assert status_of(books, invoice) == "open"
     side.post()
     assert has_recovered(side, books, invoice)
+
+
+def test_M5_a_transfer_that_is_booked_meanwhile_ends_what_waits_at_the_bank(
+    side: StripeSide, books: Session
+) -> None:
+    invoice = renewed_with(side, books, THREE_D_SECURE)
+    days_pass(side, 2)
+    side.sign_in()
+    side.press_pay(invoice)
+    [intent] = side.intents(books, invoice)
+    assert intent["status"] == "requires_action"
+    book_transfer_of(side, invoice)
+    side.work(days_later(2) + timedelta(hours=1))
+    [intent] = side.intents(books, invoice)
+    assert intent["status"] == "canceled"
+    assert has_recovered(side, books, invoice)
+    assert payments(books, invoice) == ["cancelled", "succeeded"]
+
+
+def test_M5_M1_a_transfer_that_is_booked_while_stripe_is_away_is_the_only_payment(
+    side: StripeSide, books: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_what: object) -> None:
+        raise GatewayUnknown("no line")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StripeGateway, "charge", away)
+        side.work(RENEWAL)
+    invoice = renewal_invoice(books)
+    assert attempts(books, invoice) == [("1", "unknown")]
+    book_transfer_of(side, invoice)
+    for hours in (1, 3):
+        side.work(RENEWAL + timedelta(hours=hours))
+    assert attempts(books, invoice) == [("1", "cancelled")]
+    assert side.intents(books, invoice) == []
+    assert (status_of(books, invoice), mails(books, invoice)) == ("paid", [])
+    assert "payment_intents.list" in side.stripe.stripe.calls()  # looked up, before it was given up
+
+
+def book_transfer_of(side: StripeSide, invoice: Invoice) -> None:
+    with side.app.app_context():
+        transferred(side.parts, invoice)
 
 
 def test_M5_a_hard_decline_stops_the_tries_and_a_new_card_pays_at_once(

@@ -57,6 +57,14 @@ def vendor(session: Session) -> Session:
     return session
 
 
+def test_an_address_is_the_same_person_however_the_file_writes_it() -> None:
+    address = re.search(r'^email = "([^"]+)"\nrole = "admin"', EXAMPLE, re.MULTILINE)
+    assert address is not None
+    local = address[1].partition("@")[0]
+    (row, *_more) = read(EXAMPLE.replace(address[1], f"{local.upper()}@xn--mller-kva.example"))
+    assert f"{local}@müller.example" in {member.email for member in row.members}
+
+
 def test_the_example_of_the_documentation_is_imported(vendor: Session) -> None:
     session = vendor
     steps = import_accounts(session, read(EXAMPLE), CATALOGUE, NOW)

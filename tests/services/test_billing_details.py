@@ -67,6 +67,11 @@ def test_what_was_changed_is_recorded_with_its_old_value(books: Session) -> None
     assert jobs(books) == []
 
 
+def test_the_billing_contacts_own_address_is_left_out_however_it_is_written() -> None:
+    for typed in ("Jan@Müller.example", "jan@xn--mller-kva.example"):
+        assert check_recipients(["jan@müller.example", "a@b.example"], typed) == ("a@b.example",)
+
+
 def test_saving_what_is_there_changes_and_records_nothing(books: Session) -> None:
     for name in (ATELIER, BRIGHTWATER):
         save(name, present(name))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import transaction
 from portal.domain.errors import DomainError, Rejected
-from portal.models import Account, AuditEvent, Checkout, Invoice, Member, PaymentMethod
+from portal.models import Account, AuditEvent, Checkout, Invoice, Member, PaymentMethod, Person
 from portal.parts import Parts
 from portal.services.checkout import (
     BillingAddress,
@@ -84,6 +84,33 @@ def test_Q5_the_address_of_a_member_is_that_member(books: Session, parts: Parts)
     quote_id = quoted(parts)
     keep_contact(quote_id, Contact(None, "Whoever", JONAS.upper()))
     assert chosen(books, quote_id).contact_member_id == member_of(books, ATELIER, JONAS).id
+
+
+@pytest.mark.parametrize("typed", ["LOTTE@xn--mller-kva.example", "lotte@Müller.example "])
+def test_Q5_a_member_is_found_by_their_address_however_it_is_written(
+    books: Session, parts: Parts, typed: str
+) -> None:
+    quote = quoted(parts)
+    with transaction() as own:
+        member = member_of(own, ATELIER, LOTTE)
+        own.get_one(Person, member.person_id).email = "lotte@müller.example"
+        key = member.id
+    keep_contact(quote, Contact(None, "L. V.", typed))
+    checkout = chosen(books, quote)
+    assert (checkout.contact_member_id, checkout.contact_email) == (key, "")
+
+
+def test_Q5_a_new_contact_is_kept_in_the_one_form_of_addresses(
+    books: Session, parts: Parts
+) -> None:
+    quote = quoted(parts)
+    keep_contact(quote, Contact(None, "Jan", "Jan@xn--mller-kva.example"))
+    assert chosen(books, quote).contact_email == "jan@müller.example"
+    with pytest.raises(Rejected) as refused:
+        keep_contact(quote, Contact(None, "Jan", "jan"))
+    assert [(p.field, p.code) for p in refused.value.problems] == [
+        ("contact_email", "email_malformed")
+    ]
 
 
 def test_Q5_only_a_present_admin_of_this_account_can_be_picked(

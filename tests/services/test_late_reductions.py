@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.clock import clock
@@ -15,12 +15,22 @@ from portal.domain.requests import RequestKind
 from portal.jobs.renewals import run_renewals
 from portal.mail.messages import read_message
 from portal.mail.rendering import render_mail
-from portal.models import AccountBalance, CreditNote, Invoice, InvoiceLine
+from portal.models import (
+    AccountBalance,
+    Assignment,
+    CreditNote,
+    Invoice,
+    InvoiceLine,
+    ScheduledChange,
+)
 from portal.parts import Parts
 from portal.queries.desk_queue import list_waiting_requests
+from portal.queries.holders import list_subscription_held
+from portal.services.scheduling import undo_change
+from portal.services.seat_removal import choose_who_loses
 from portal.services.transfer_booking import Transfer, book_transfer, preview_transfer
 from tests.services.test_desk_digest import digests, run
-from tests.support.buying import CAMILLE, LUMIERE, plan_item
+from tests.support.buying import CAMILLE, LUMIERE, account_named, actor_of, plan_item
 from tests.support.ledger import the_books_agree
 from tests.support.requests import asked_for, confirmed, request_of, shown_key
 from tests.support.support import mails_of
@@ -142,6 +152,72 @@ def test_I2_two_late_reductions_credit_no_more_than_the_line(parts: Parts, books
         confirmed(parts, first)
     invoice, line = renewal_invoice(books)
     assert invoice.credited_minor == line.unit_minor
+
+
+def test_S4_two_requests_for_the_very_same_are_two(parts: Parts, books: Session) -> None:
+    """Both pages show the same numbers; the second click is of another request, not the same."""
+    before = plan_item(books, LUMIERE).quantity
+    first = asked_for(parts, details="We close a shop.")
+    second = asked_for(parts, details="Two of us leave.")
+    renewed(parts)
+    with transaction() as session:
+        shown = shown_key(session, parts, request_of(session, second))
+    confirmed(parts, first, shown=shown)
+    with pytest.raises(DomainError, match="change_differs"):
+        confirmed(parts, second, shown=shown)
+    invoice, line = renewal_invoice(books)
+    assert invoice.credited_minor == 2 * line.unit_minor
+    confirmed(parts, second)  # with what it comes to by now
+    invoice, line = renewal_invoice(books)
+    assert invoice.credited_minor == 4 * line.unit_minor
+    waiting = books.scalars(
+        select(ScheduledChange).where(ScheduledChange.status == "waiting")
+    ).one()
+    assert waiting.delta == -4
+    assert waiting.target == {"credited": 4 * line.unit_minor}
+    assert plan_item(books, LUMIERE).quantity == before
+    the_books_agree(parts)
+
+
+def test_S5_what_was_credited_is_not_undone(parts: Parts, books: Session) -> None:
+    """Who keeps the licences after all adds some again; the money has been given back."""
+    confirmed(parts, late(parts))
+    change = books.scalars(select(ScheduledChange).where(ScheduledChange.status == "waiting")).one()
+    account = account_named(books, LUMIERE)
+    with pytest.raises(DomainError, match="reduction_credited"), transaction() as session:
+        undo_change(session, account.id, change.id, catalogue=parts.catalogue,
+                    actor=actor_of(session, CAMILLE), now=clock.now())  # fmt: skip
+    books.refresh(change)
+    assert change.status == "waiting"
+    assert renewal_invoice(books)[0].credited_minor == change.target["credited"]  # type: ignore[index]
+
+
+def test_S6_choosing_who_loses_keeps_what_was_credited(parts: Parts, books: Session) -> None:
+    item = plan_item(books, LUMIERE)
+    held_now = select(func.count()).where(
+        Assignment.item_id == item.id, Assignment.freed_at.is_(None)
+    )
+    one_more_than_free = item.quantity - int(books.scalar(held_now) or 0) + 1
+    confirmed(parts, late(parts, one_more_than_free))
+    change = books.scalars(select(ScheduledChange).where(ScheduledChange.status == "waiting")).one()
+    with transaction() as session:
+        account = account_named(session, LUMIERE)
+        held = [
+            one.held.member_id
+            for one in list_subscription_held(
+                session.connection(), account.id, change.subscription_id
+            )
+            if one.held.item_id == change.item_id and not one.held.is_admin
+        ]
+    credited = renewal_invoice(books)[1].unit_minor * one_more_than_free
+    kept = []
+    for member in held[:2]:  # the last assigned would lose it anyway: nobody is chosen then
+        with transaction() as session:
+            choose_who_loses(session, account.id, change.id, [member], catalogue=parts.catalogue,
+                             actor=actor_of(session, CAMILLE), now=clock.now())  # fmt: skip
+        books.refresh(change)
+        kept.append(change.target)
+    assert kept == [{"credited": credited}, {"credited": credited, "free": held[1:2]}]
 
 
 def test_S4_what_a_near_renewal_needs_stands_first_on_the_desk_and_in_the_digest(

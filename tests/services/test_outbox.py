@@ -31,7 +31,9 @@ from portal.models import (
     Subscription,
 )
 from portal.parts import Parts
+from portal.services.audit import SYSTEM
 from portal.services.outbox import enqueue_mail, request_entitlement
+from portal.services.retrying import retry_message
 from tests.conftest import NOW
 
 SECRET = "entitlement-secret-0123456789abcdefghij"
@@ -111,6 +113,52 @@ def test_a_link_that_has_expired_is_not_sent_and_is_nobodys_task(
         assert (
             session.scalars(select(DeskTask).where(DeskTask.kind == "message_failed")).all() == []
         )
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("sign_in_link", {"minutes": 10}),
+        ("consent_request", {"account_name": "A", "asked_by": "B", "words": "C", "days": 30}),
+    ],
+)
+def test_a_secret_link_does_not_stay_with_a_mail_that_failed_for_good(
+    parts: Parts, app_context: None, topic: str, payload: dict[str, Any]
+) -> None:
+    """As with one that was sent: who reads the database cannot sign in with what lies there."""
+    with transaction() as session:
+        enqueue_mail(session, topic, recipient="bad@x.example", locale="de", now=NOW,
+                     payload={"link": "https://x.example/s/TOKEN", **payload})  # fmt: skip
+    run_due(replace(parts, mail=Post(OSError("later"))), NOW)
+    assert messages()[0].payload["link"], "it is tried again"
+    at = NOW + timedelta(minutes=1)
+    run_due(replace(parts, mail=Post(MailRefused("550 no such user"))), at)
+    [row] = messages()
+    assert (row.status, row.payload) == ("failed", payload)
+    with transaction() as session:  # the desk has it tried again
+        assert retry_message(session, row.id, actor=SYSTEM, now=at)
+    post = Post()
+    run_due(replace(parts, mail=post), at)
+    assert post.sent == []
+    assert "the person needs a new one" in messages()[0].last_error
+
+
+def test_a_late_link_is_wiped_and_an_invitation_can_be_sent_after_all(
+    parts: Parts, app_context: None
+) -> None:
+    link("late@x.example", minutes=10)
+    with transaction() as session:
+        enqueue_mail(session, "invitation", recipient="bad@x.example", locale="de", now=NOW,
+                     payload={"account_name": "A", "invited_by": "B", "licences": 1})  # fmt: skip
+    at = NOW + timedelta(minutes=11)
+    run_due(replace(parts, mail=Post(MailRefused("550 mailbox is full"))), at)
+    late, invitation = messages()
+    assert (late.status, late.payload) == ("failed", {"minutes": 10})
+    with transaction() as session:
+        assert retry_message(session, invitation.id, actor=SYSTEM, now=at)
+    post = Post()
+    run_due(replace(parts, mail=post), at)
+    assert [mail.recipient for mail in post.sent] == ["bad@x.example"]
 
 
 def test_I1_the_receipt_carries_the_invoice_as_pdf(parts: Parts, app_context: None) -> None:

@@ -51,6 +51,7 @@ from tests.support.buying import (
     row_counts,
     use_method,
 )
+from tests.support.offers import offered
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -386,6 +387,18 @@ def test_Q1_P3_a_quote_ends_with_the_accounts_own_day(
     assert (quote.status, quote.closed_at) == ("expired", after)
     held = [h.quote_id for h in list_holdings(books.connection(), quote.account_id)]
     assert quote_id not in held
+
+
+def test_rule10_one_account_in_no_time_zone_keeps_no_other_from_expiring(
+    books: Session, parts: Parts, in_zone: Callable[[str], int]
+) -> None:
+    stuck, other = in_zone("Europe/Brussels"), offered(parts)
+    with transaction() as own:
+        account_named(own, ATELIER).time_zone = "Europe/Nowhere"
+    with transaction() as own:
+        expire_quotes(own, now=datetime(2027, 1, 1, tzinfo=UTC))
+    books.expire_all()
+    assert [books.get_one(Quote, one).status for one in (stuck, other)] == ["open", "expired"]
 
 
 def test_an_expired_quote_may_be_replaced_and_its_items_are_as_they_were(

@@ -13,15 +13,22 @@ from sqlalchemy.orm import Session
 from portal.clock import clock
 from portal.db import transaction
 from portal.domain.errors import DomainError, Rejected
+from portal.domain.offers import Offered
 from portal.domain.requests import RequestKind
+from portal.domain.wishes import Credits
 from portal.models import (
     Account,
     AuditEvent,
     Invoice,
+    Person,
+    Quote,
     RequestMessage,
     ScheduledChange,
+    StaffMember,
 )
 from portal.parts import Parts
+from portal.services.executive_change import change_executive
+from portal.services.quoting import decline_quote
 from portal.services.requests import (
     mark_invoiced,
     request_activated,
@@ -36,18 +43,35 @@ from tests.support.buying import (
     LOTTE,
     LUMIERE,
     account_named,
+    actor_of,
     member_of,
     plan_item,
     row_counts,
 )
 from tests.support.desk import GRETA, HUGO, person_named
+from tests.support.offers import accepted, offered
 from tests.support.requests import act, asked_for, confirmed, request_of, say, statuses, withdrawn
 from tests.support.support import mails_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
 ANTOINE = "antoine.girard@lumiere-conseil.example"
+NORA = "nora.claes@kanto.example"
 RENEWAL = date(2027, 2, 2)
 LAST_DAY = date(2027, 1, 18)  # 15 days before
+
+
+def handed_over() -> None:
+    """Somebody else is the customer's account executive now."""
+    with transaction() as session:
+        person = Person(email=NORA, name="Nora Claes", locale="nl", created_at=clock.now())
+        session.add(person)
+        session.flush()
+        colleague = StaffMember(person_id=person.id, role="account_executive")
+        session.add(colleague)
+        session.flush()
+        account = account_named(session, LUMIERE)
+        change_executive(session, account.id, colleague.id,
+                         actor=person_named(session, GRETA), now=clock.now())  # fmt: skip
 
 
 def noon(on: date) -> datetime:
@@ -111,7 +135,8 @@ def test_Q4_a_button_pressed_twice_sends_one_request(parts: Parts, books: Sessio
     assert asked_for(parts) == first
     assert asked_for(parts, quantity=3) != first
     assert asked_for(parts, email=ANTOINE) != first
-    assert len(mails_of(books, "desk_request_step")) == 3
+    assert asked_for(parts, order="PO 77") != first  # the number that was forgotten at first
+    assert len(mails_of(books, "desk_request_step")) == 4
     clock.fix(NOW + timedelta(minutes=11))
     assert asked_for(parts) != first
 
@@ -185,6 +210,68 @@ def test_a_message_goes_to_the_other_side_once(parts: Parts, books: Session) -> 
     assert (to_customer.recipient, to_customer.locale) == (CAMILLE, "fr")
     assert to_customer.payload["author_email"] == HUGO
     assert actions(books)[1:] == ["request_replied", "request_answered"]
+
+
+def test_rule7_whoever_serves_the_customer_no_more_reads_no_further(
+    parts: Parts, books: Session
+) -> None:
+    """A request that an executive took, and a quote, go on with the colleague who came after."""
+    number = asked_for(parts)
+    act(parts, number, "take")
+    open_quote = offered(parts)
+    handed_over()
+    say(parts, number, "Our rival offers more.")
+    assert [mail.recipient for mail in mails_of(books, "desk_request_message")] == [NORA]
+    with transaction() as session:
+        decline_quote(session, account_named(session, LUMIERE).id, open_quote, reason="Too dear",
+                      actor=actor_of(session, CAMILLE), now=clock.now())  # fmt: skip
+    assert [mail.recipient for mail in mails_of(books, "quote_answered")] == [NORA]
+
+
+def test_without_an_executive_the_operators_hear_what_became_of_a_quote(
+    parts: Parts, books: Session
+) -> None:
+    open_quote = offered(parts)
+    with transaction() as session:
+        account_named(session, LUMIERE).account_executive_id = None
+    accepted(parts, open_quote)
+    assert [mail.recipient for mail in mails_of(books, "quote_answered")] == [GRETA]
+
+
+def test_an_operator_who_took_it_reads_on(parts: Parts, books: Session) -> None:
+    number = asked_for(parts)
+    act(parts, number, "take", by=GRETA)
+    handed_over()
+    say(parts, number, "When?")
+    readers = {mail.recipient for mail in mails_of(books, "desk_request_message")}
+    assert readers == {NORA, GRETA}
+
+
+@pytest.mark.parametrize("ends", ["declined", "withdrawn"])
+def test_Q1_a_request_that_ends_takes_its_open_quote_with_it(
+    parts: Parts, books: Session, ends: str
+) -> None:
+    number = asked_for(parts, RequestKind.MORE_SEATS, 3)
+    other = offered(parts, [Offered(Credits("medium"))])  # answers no request
+    quote_id = offered(parts, request_id=number)
+    if ends == "declined":
+        act(parts, number, "decline")
+    else:
+        withdrawn(parts, number)
+    books.expire_all()
+    assert [books.get_one(Quote, one).status for one in (quote_id, other)] == ["withdrawn", "open"]
+    with pytest.raises(DomainError, match="quote_withdrawn"):
+        accepted(parts, quote_id, shown="any")
+
+
+@pytest.mark.parametrize(("typed", "printed"), [("", "PO 77"), ("PO 78", "PO 78")])
+def test_the_purchase_order_of_the_request_stands_on_its_invoice(
+    parts: Parts, books: Session, typed: str, printed: str
+) -> None:
+    number = asked_for(parts, RequestKind.MORE_SEATS, 3, order="PO 77")
+    order_id = accepted(parts, offered(parts, request_id=number), purchase_order=typed)
+    invoice = books.scalars(select(Invoice).where(Invoice.order_id == order_id)).one()
+    assert invoice.buyer["purchase_order"] == printed
 
 
 def test_who_may_ask_no_more_is_not_told_the_admins_are(parts: Parts, books: Session) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
@@ -87,6 +87,26 @@ def test_S1_a_reduction_waits_and_nothing_else_changes(parts: Parts, books: Sess
     assert (event.action, event.new) == (
         "reduction_asked", {"item_id": item.id, "seats": 8, "effective_on": on.isoformat()},
     )  # fmt: skip
+
+
+def test_S3_what_is_recorded_counts_the_reductions_that_come_before(
+    parts: Parts, books: Session
+) -> None:
+    """12 licences; 2 and then 1 go on 30 November, 3 on 28 February, and those 3 are kept after all."""
+    clock.fix(datetime(2026, 11, 10, 9, tzinfo=UTC))
+    removed(parts, remove=2)
+    removed(parts, remove=1)
+    clock.fix(datetime(2026, 11, 20, 9, tzinfo=UTC))
+    late = removed(parts, remove=3)
+    assert late == date(2027, 2, 28)
+    undo(parts, next(c.id for c in waiting(books, ATELIER) if c.effective_on == late))
+    events = books.scalars(
+        select(AuditEvent).where(AuditEvent.action.in_(["reduction_asked", "reduction_undone"]))
+        .order_by(AuditEvent.id.desc()).limit(4)
+    ).all()  # fmt: skip
+    assert [((e.old or {}).get("seats"), (e.new or {}).get("seats")) for e in reversed(events)] == [
+        (None, 10), (10, 9), (None, 6), (6, None),
+    ]  # fmt: skip
 
 
 def test_S6_every_admin_is_told_at_once_in_the_own_language(parts: Parts, books: Session) -> None:

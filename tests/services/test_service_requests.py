@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.clock import clock
 from portal.db import transaction
 from portal.domain.errors import DomainError
-from portal.domain.wishes import Service
+from portal.domain.wishes import Credits, Seats, Service
 from portal.models import (
     AuditEvent,
     DeskTask,
@@ -41,9 +41,11 @@ from tests.support.buying import (
     actor_of,
     collected,
     placed,
+    plan_item,
     ready,
     use_method,
 )
+from tests.support.purchases import quoted_wishes
 from tests.support.support import HUGO, asked, mails_of, sent, staff
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -234,6 +236,23 @@ def test_Q7_what_the_vendor_declines_after_all_cannot_be_paid_any_more(
     with pytest.raises(DomainError, match="quote_expired"):
         placed(parts, quote_id)
     assert asked(parts) != number
+
+
+def test_Q7_declined_it_cannot_be_paid_with_whatever_else_was_quoted(
+    parts: Parts, books: Session
+) -> None:
+    """Such a quote holds the subscription or the wallet, not the package (Q1)."""
+    number = asked(parts)
+    word(parts, number, "confirmed")
+    with transaction() as session:
+        item = plan_item(session, ATELIER)
+        seats = Seats(item.id, item.quantity + 2)
+    mixed = quoted_wishes(parts, seats, Service("done-for-you"))
+    other = quoted_wishes(parts, Credits("medium"))
+    word(parts, number, "declined", "No partner has time.")
+    books.expire_all()
+    assert books.get_one(Quote, mixed).status == "expired"
+    assert books.get_one(Quote, other).status == "open"
 
 
 @pytest.mark.parametrize("confirmed", [False, True])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from threading import Barrier, Thread
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from portal.bank.camt053 import read_statements
 from portal.db import reading, transaction
+from portal.domain.bank_statements import MatchKind, TypedTransfer, plan_matching
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
 from portal.models import BankEntry, BankStatement, Invoice, Payment
@@ -26,7 +28,7 @@ from portal.queries.bank_statements import (
 )
 from portal.queries.transfers_to_match import find_candidate, list_candidates
 from portal.services import statement_import
-from portal.services.statement_import import Imported, put_back, set_aside
+from portal.services.statement_import import Imported, import_statements, put_back, set_aside
 from portal.services.transfer_booking import (
     Transfer,
     book_deposit,
@@ -58,6 +60,28 @@ def test_the_same_statement_twice_has_no_effect(parts: Parts, books: Session) ->
     assert (more.entries, more.known) == (1, 3)
     assert len(entries(books)) == 4
     the_books_agree(parts)
+
+
+def test_two_statements_of_a_file_lose_nothing_and_the_file_again_has_no_effect(
+    parts: Parts, books: Session
+) -> None:
+    one, other = (camt(Line(100, text="a"), number=number) for number in ("1", "2"))
+    end = b"</BkToCstmrStmt></Document>"
+    whole = one.split(end)[0] + b"<Stmt>" + other.split(b"<Stmt>")[1]
+    actor = staff()
+
+    def bring() -> list[tuple[int, int]]:
+        with transaction() as session:
+            found = import_statements(session, read_statements(whole), file_name="a.xml",
+                                      catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+        return [(each.entries, each.known) for each in found]
+
+    assert bring() == [(1, 0), (1, 0)]
+    assert len(entries(books)) == 2
+    assert bring() == [(0, 1), (0, 1)]
+    whole = one.split(end)[0] + b"<Stmt>" + one.split(b"<Stmt>")[1]  # one of them, twice
+    assert bring() == [(0, 1), (0, 1)]
+    assert len(entries(books)) == 2
 
 
 def test_of_two_imports_at_once_the_second_leaves_no_trace(
@@ -265,3 +289,84 @@ def test_candidates_are_found_by_reference_slip_number_and_amount(
             assert named is not None
             assert named.invoice.invoice_id == one.id
             assert find_candidate(connection, typed, 987654) is None
+
+
+HEARD = date(2026, 10, 27)
+
+
+def by_hand(parts: Parts, invoice: Invoice, minor: int, on: date, shown: str) -> int:
+    """A transfer that a person types; its payment's id."""
+    actor = staff()
+    with transaction() as session:
+        return book_transfer(
+            session, invoice.account_id, invoice.number, Transfer(Money(minor, "EUR"), on),
+            shown=shown, catalogue=parts.catalogue, actor=actor, now=NOW,
+        ).payment_id  # fmt: skip
+
+
+def seen(line: Line) -> tuple[MatchKind, tuple[TypedTransfer, ...]]:
+    """What is proposed for the entry, and which typed transfers its one candidate knows of."""
+    (statement,) = read_statements(camt(line))
+    asked: list[str] = []
+    with reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        (found,) = list_candidates(connection, statement.entries, None)
+    assert len(asked) == 1, "one statement, whatever was typed"
+    (match,) = plan_matching(statement.entries, [found.invoice])
+    return match.kind, found.invoice.typed
+
+
+def test_a_transfer_that_was_typed_is_known_when_its_entry_comes(
+    parts: Parts, books: Session
+) -> None:
+    invoice = an_open_invoice(parts, 10_000)
+    line = Line(5_000, invoice.payment_reference)
+    by_hand(parts, invoice, 1_000, HEARD, "1000:9000:0")
+    assert seen(line) == (MatchKind.PARTIAL, ()), "of another amount"
+    first = by_hand(parts, invoice, 4_000, HEARD, "4000:5000:0")
+    assert seen(line) == (MatchKind.EXACT, ()), "of another amount"
+    take_back(parts, invoice, first)
+    first = by_hand(parts, invoice, 5_000, HEARD, "5000:4000:0")
+    typed = TypedTransfer(Money(5_000, "EUR"), HEARD)
+    assert seen(line) == (MatchKind.REPEATED, (typed,))
+    later = Line(5_000, invoice.payment_reference, on=HEARD + timedelta(days=8))
+    assert seen(later)[1] == ()
+    take_back(parts, invoice, first)
+    assert seen(line) == (MatchKind.PARTIAL, ()), "what was taken back is not booked"
+
+
+def take_back(parts: Parts, invoice: Invoice, payment_id: int) -> None:
+    actor = staff()
+    with transaction() as session:
+        take_back_transfer(session, invoice.account_id, payment_id, catalogue=parts.catalogue,
+                           actor=actor, now=NOW)  # fmt: skip
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_an_entry_of_any_day_of_the_calendar_is_looked_for(
+    parts: Parts, books: Session, day: date
+) -> None:
+    invoice = an_open_invoice(parts, 10_000)
+    line = Line(10_000, invoice.payment_reference, on=day)
+    assert seen(line) == (MatchKind.EXACT, ())
+    assert imported(parts, line)[0].entries == 1
+
+
+def test_two_typed_transfers_are_both_known_and_what_the_bank_told_is_none(
+    parts: Parts, books: Session
+) -> None:
+    invoice = an_open_invoice(parts, 15_000)
+    imported(parts, Line(5_000, invoice.payment_reference, text="first"))
+    (entry,) = entries(books)
+    transfer = Transfer(Money(5_000, "EUR"), entry.booked_on, "x", entry.id)
+    actor = staff()
+    with transaction() as session:
+        book_transfer(session, invoice.account_id, invoice.number, transfer, shown="5000:10000:0",
+                      catalogue=parts.catalogue, actor=actor, now=NOW)  # fmt: skip
+    line = Line(5_000, invoice.payment_reference, text="second")
+    assert seen(line) == (MatchKind.PARTIAL, ())
+    by_hand(parts, invoice, 5_000, HEARD, "5000:5000:0")
+    by_hand(parts, invoice, 5_000, HEARD - timedelta(days=1), "5000:0:0")
+    kind, typed = seen(line)
+    assert kind is MatchKind.PAID
+    assert [each.received_on.day for each in typed] == [27, 26]

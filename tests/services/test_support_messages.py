@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.clock import clock
 from portal.db import transaction
 from portal.domain.errors import DomainError
-from portal.models import AuditEvent, SupportMessage, SupportReply
+from portal.models import AuditEvent, Person, SupportMessage, SupportReply
 from portal.parts import Parts
 from portal.services.support_answers import (
     answer_message,
@@ -177,6 +177,11 @@ def test_answers_need_words_a_message_and_staff(parts: Parts, books: Session) ->
             answer(parts, wanted, words)
     with pytest.raises(DomainError, match="staff_unknown"), transaction() as session:
         staff_actor(session, LOTTE)
+    with transaction() as session:
+        hugo = session.scalars(select(Person).where(Person.email == HUGO)).one()
+        hugo.email = "hugo@müller.example"
+        session.flush()
+        assert staff_actor(session, "Hugo@xn--mller-kva.example ").person_id == hugo.id
     assert books.get_one(SupportMessage, number, populate_existing=True).status == "new"
 
 

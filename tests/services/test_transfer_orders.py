@@ -264,6 +264,21 @@ def test_W2_discounts_of_one_day_give_no_more_than_one_person_may(
     offered(parts, [cheaper])
 
 
+def test_W2_open_quotes_side_by_side_give_no_more_than_one_person_may(
+    books: Session, parts: Parts
+) -> None:
+    """One of seats and credits holds the subscription, one of credits the wallet: both stay open."""
+    cheaper = Offered(Credits("medium"), Discount(basis_points=3_000))
+    with transaction() as session:
+        seats_too = [Offered(more_seats(session)), cheaper]
+    first = offered(parts, seats_too)
+    with pytest.raises(DomainError, match="discount_gives_credits") as refused:
+        offered(parts, [cheaper])
+    assert refused.value.data["credits"] == 1_200
+    again = offered(parts, seats_too, replaces=[first])  # what is replaced gives nothing any more
+    assert books.get_one(Quote, first).superseded_by_id == again
+
+
 def test_what_costs_nothing_is_granted_at_once(books: Session, parts: Parts) -> None:
     before = seats(books)
     order_id = accepted(parts, offered(parts, discount=Discount(basis_points=10_000)))

@@ -237,7 +237,7 @@ class Customers:
         """A session of the customer's first admin, known by `token`."""
         self._row(
             SignInSession, person_id=customer.person_id, account_id=customer.account_id,
-            token_hash=token_hash(token), created_at=self.now, rotated_at=self.now,
+            family=token[:32], token_hash=token_hash(token), created_at=self.now, rotated_at=self.now,
             expires_at=self.now + timedelta(hours=12), ended_at=None, browser="", address="",
         )  # fmt: skip
 

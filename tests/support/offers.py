@@ -76,6 +76,7 @@ def offered(
     discount: Discount = Discount(),  # noqa: B008 - frozen
     valid_until: date = date(2026, 11, 20),
     replaces: Sequence[int] = (),
+    request_id: int | None = None,
 ) -> int:
     """The account executive sent a quote; its id. Without `lines`: `added` licences for the CRM."""
     if not lines:
@@ -86,7 +87,7 @@ def offered(
         quote = prepare_quote(
             session, account_named(session, account).id, valid_until=valid_until,
             message="As discussed.", replaces=list(replaces), catalogue=parts.catalogue,
-            actor=executive(session), now=clock.now(),
+            actor=executive(session), now=clock.now(), request_id=request_id,
         )  # fmt: skip
         return int(quote.id)
 
@@ -104,14 +105,15 @@ def priced(session: Session, parts: Parts, quote_id: int) -> PricedQuote:
 
 
 def accepted(
-    parts: Parts, quote_id: int, *, email: str = CAMILLE, shown: str | None = None
+    parts: Parts, quote_id: int, *, email: str = CAMILLE, shown: str | None = None,
+    purchase_order: str = "PO-1",
 ) -> int:  # fmt: skip
     """The customer said yes to what is shown; the order's id."""
     with transaction() as session:
         quote = session.get_one(Quote, quote_id)
         key = shown if shown is not None else terms_key(priced(session, parts, quote_id))
         order = accept_quote(
-            session, quote.account_id, quote_id, shown=key, purchase_order="PO-1",
+            session, quote.account_id, quote_id, shown=key, purchase_order=purchase_order,
             catalogue=parts.catalogue, actor=actor_of(session, email), now=clock.now(),
         )  # fmt: skip
         return int(order.id)

@@ -20,9 +20,11 @@ from portal.services.audit import Actor
 from portal.services.invoicing import DraftLine, issue_invoice
 from portal.services.snapshots import buyer_snapshot
 from portal.services.statement_import import Imported, import_statements
+from portal.services.transfer_booking import Transfer, book_transfer, preview_transfer
 from tests.support.buying import LUMIERE, account_named
 
-__all__ = ["HUGO", "OPERATOR", "Line", "an_open_invoice", "camt", "eur", "imported", "staff"]
+__all__ = ["HUGO", "OPERATOR", "Line", "an_open_invoice", "camt", "eur", "imported", "staff",
+           "transferred"]  # fmt: skip
 
 HUGO = "hugo.peeters@kanto.example"  # serves the bank-transfer customer
 OPERATOR = "greta.wouters@kanto.example"
@@ -40,6 +42,19 @@ def staff(email: str = HUGO) -> Actor:
         person = session.scalars(select(Person).where(Person.email == email)).one()
         assert session.scalars(select(StaffMember).where(StaffMember.person_id == person.id)).one()
         return Actor("staff", person.name, person.id)
+
+
+def transferred(parts: Parts, invoice: Invoice, minor: int | None = None) -> None:
+    """An operator books what a customer has transferred today: all of the invoice, or so much."""
+    actor, today = staff(OPERATOR), clock.today(parts.catalogue.vendor.time_zone)
+    transfer = Transfer(
+        Money(minor or invoice.gross_minor, invoice.currency), today, "as they wrote it"
+    )
+    where = (invoice.account_id, invoice.number, transfer)
+    with transaction() as session:
+        shown = preview_transfer(session, *where, today=today).key
+        book_transfer(session, *where, shown=shown, catalogue=parts.catalogue, actor=actor,
+                      now=clock.now())  # fmt: skip
 
 
 def an_open_invoice(parts: Parts, net: int = 10_000, *, account: str = LUMIERE) -> Invoice:

@@ -104,6 +104,20 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(mistakes(SECRET_KEY=None, DATABASE_URL=None, SMTP_HOST=None)) == 3
 
 
+def test_a_mail_password_travels_protected() -> None:
+    secret = {"SMTP_PASSWORD": "s3cret", "SMTP_SECURITY": "none"}
+    for host in ("mail.example.com", "10.0.0.5", "localhost.example.com", "128.0.0.1"):
+        (line,) = mistakes(**secret, SMTP_HOST=host)
+        assert line == (
+            "SMTP_SECURITY is none and there is an SMTP_PASSWORD: it would travel unprotected to "
+            f"{host}; use starttls or tls."
+        )
+    for host in ("127.0.0.1", "localhost", "::1", "[::1]", "127.8.0.1"):
+        assert load_settings({**GOOD, **secret, "SMTP_HOST": host}).mail.password == "s3cret"
+    for more in ({"SMTP_SECURITY": "none"}, {"SMTP_PASSWORD": "s3cret"}):
+        assert load_settings({**GOOD, **more}).mail.host == "mail.example.com"
+
+
 def test_http_is_for_this_machine_alone() -> None:
     assert not load_settings({**GOOD, "PUBLIC_URL": "http://127.0.0.1:8000"}).secure_cookies
 
@@ -114,6 +128,27 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert settings.database_url == f"sqlite:///{tmp_path / 'demo.db'}"
     assert settings.public_url == "http://127.0.0.1:8123"
     assert settings.catalog_file == DEMO_CATALOG
+
+
+def test_the_demo_never_takes_the_customers_database(tmp_path: Path) -> None:
+    environ = {"INSTANCE_PATH": str(tmp_path), "DATABASE_URL": "postgresql://db.example/portal"}
+    assert demo_settings(environ, SECRET).database_url == f"sqlite:///{tmp_path / 'demo.db'}"
+    environ["DEMO_DATABASE_URL"] = "postgresql://db.example/demo"
+    assert demo_settings(environ, SECRET).database_url == "postgresql+psycopg://db.example/demo"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SMTP_HOST", "mail.example"), ("PUBLIC_URL", "HTTPS://portal.example")]
+)
+def test_the_demo_does_not_start_with_the_settings_of_a_production_portal(
+    name: str, value: str
+) -> None:
+    with pytest.raises(ConfigMistakes) as found:
+        demo_settings({name: value}, SECRET)
+    assert found.value.mistakes == [
+        f"{name} is set as for a production portal: start the demo in a shell without it."
+    ]
+    assert demo_settings({"PUBLIC_URL": "http://localhost:8123"}, SECRET).public_url
 
 
 STRIPE = {"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": "whsec_1"}

@@ -12,6 +12,8 @@ from portal.formats import (
     as_written,
     filled,
     format_day_range,
+    format_integer,
+    format_money,
     format_month,
     format_month_letter,
     format_month_short,
@@ -44,6 +46,24 @@ def test_a_range_writes_its_days_as_they_are_written_alone(
 ) -> None:
     text = format_day_range(*days, locale)
     assert " ".join(text.replace("\u2009", " ").split()) == words
+
+
+@pytest.mark.parametrize(
+    ("locale", "money", "number"),
+    [
+        ("en", "−€1,234.50", "−1,234"),
+        ("nl", "€ −1.234,50", "−1.234"),
+        ("de", "−1.234,50 €", "−1.234"),
+        ("it", "−1.234,50 €", "−1.234"),
+        ("fr", "−1 234,50 €", "−1 234"),
+    ],
+)
+def test_what_is_owed_the_other_way_has_a_minus_and_no_hyphen(
+    locale: str, money: str, number: str
+) -> None:
+    assert " ".join(format_money(Money(-123450, "EUR"), locale).split()) == money
+    assert " ".join(format_integer(-1234, locale).split()) == number
+    assert "−" not in format_money(Money(123450, "EUR"), locale)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,14 @@ def test_assets_are_immutable_and_zipped(client: PortalClient) -> None:
     assert client.get("/favicon.ico").mimetype == "image/svg+xml"
 
 
+@pytest.mark.parametrize("wanted", ["//[", "http://[", "//[::1", "//]"])
+def test_a_next_that_is_no_address_leads_nowhere(client: PortalClient, wanted: str) -> None:
+    """Python refuses to take "//[" apart: that is the visitor's mistake and not the portal's."""
+    client.get(f"/sign-in?next={wanted}")
+    answer = client.post(f"/languages/nl?next={wanted}")
+    assert answer.headers["Location"] == "/languages"
+
+
 def test_a_search_engine_may_lead_to_the_sign_in_page_alone(client: PortalClient) -> None:
     """Addresses with a token are secrets; what is behind the sign-in, nobody else is shown."""
     for path, status, found in (("/sign-in", 200, True), ("/languages", 200, False),

@@ -673,6 +673,7 @@ def upgrade() -> None:
         sa.Column(
             "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
+        sa.Column("family", sa.String(length=32), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=False),
@@ -1837,7 +1838,7 @@ def upgrade() -> None:
         sa.Column("started_on", sa.Date(), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("next_on", sa.Date(), nullable=True),
-        sa.Column("suspends_on", sa.Date(), nullable=False),
+        sa.Column("suspends_on", sa.Date(), nullable=True),
         sa.Column("told_on", sa.Date(), nullable=True),
         sa.Column("suspended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.String(length=60), nullable=False),

@@ -21,6 +21,8 @@ from portal.payments.gateway import (
     Patience,
     RetryRequest,
 )
+from portal.payments.smallest_charge import is_too_small
+from portal.payments.stripe_gateway.amounts import to_stripe
 from portal.payments.stripe_gateway.line import Caller, Declined, Params, asking, check_amount
 from portal.payments.stripe_gateway.reading import charge_of, record_of, second_of
 
@@ -44,12 +46,14 @@ class Charges(Caller):
     def charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome:
         """One PaymentIntent, made and confirmed in one call."""
         check_amount(request.amount)
+        if is_too_small(request.amount):
+            raise GatewayRefused("amount_too_small")
         if _is_old(request.first_asked_at):
             found = self._find_charge(request, patience)
             if found is not None:
                 return found
         params: Params = {
-            "amount": request.amount.minor,
+            "amount": to_stripe(request.amount),
             "currency": request.amount.currency.lower(),
             "customer": request.customer_ref,
             "payment_method": request.method_ref,
@@ -108,7 +112,7 @@ class Charges(Caller):
                 options,
             ),
             request.key,
-            None,
+            request.amount,
             patience,
         )
 
@@ -116,7 +120,7 @@ class Charges(Caller):
         self,
         call: Callable[[StripeClient, Any], StripeObject],
         key: str,
-        amount: Money | None,
+        amount: Money,
         patience: Patience,
     ) -> ChargeOutcome:
         try:
@@ -128,7 +132,7 @@ class Charges(Caller):
             return self._read(lambda: charge_of(told["payment_intent"], told))
         except GatewayRefused as refused:
             # Only a debit can be unfit: cards are allowed for every amount and currency.
-            if refused.code == "method_incompatible" and amount is not None:
+            if refused.code == "method_incompatible":
                 code = "sepa_limit" if amount.currency == "EUR" else "sepa_currency"
                 raise GatewayRefused(code) from refused
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from portal.payments.gateway import GatewayEventNotice
+from portal.payments.gateway import ChargeOutcome, ChargeRequest, GatewayEventNotice, Patience
 from portal.payments.stripe_gateway import events
 from portal.payments.stripe_gateway.charges import Charges
 from portal.payments.stripe_gateway.disputes import Disputes
@@ -30,6 +30,10 @@ class StripeGateway(Methods, Charges, Refunds, Disputes):
     ) -> None:
         super().__init__(Line(api_key, api_base, times or LineTimes()))
         self._webhook_secret = webhook_secret
+
+    def find_charge(self, request: ChargeRequest, patience: Patience) -> ChargeOutcome | None:
+        """Among the customer's PaymentIntents since the attempt was stored: each holds its key."""
+        return self._find_charge(request, patience)
 
     def read_event(self, body: bytes, headers: Mapping[str, str], now: int) -> GatewayEventNotice:
         """Verify a webhook on its raw bytes and say what it is about."""

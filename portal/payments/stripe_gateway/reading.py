@@ -24,6 +24,7 @@ from portal.payments.gateway import (
     SetupOutcome,
     SetupStatus,
 )
+from portal.payments.stripe_gateway.amounts import from_stripe
 
 __all__ = [
     "amount_of", "charge_of", "dispute_of", "id_of", "method_of", "record_of", "refund_of",
@@ -70,10 +71,7 @@ def second_of(at: datetime) -> int:
 
 def amount_of(data: Data, name: str = "amount") -> Money:
     """An amount with its object's currency."""
-    minor = data[name]
-    if not isinstance(minor, int) or isinstance(minor, bool):
-        raise TypeError(f"{name} is no whole number")
-    return Money(minor, str(data["currency"]).upper())
+    return from_stripe(data[name], str(data["currency"]))
 
 
 def charge_of(intent: Data, error: Data | None = None) -> ChargeOutcome:
@@ -112,7 +110,7 @@ def record_of(intent: Data) -> ChargeRecord:
         # What another program of the vendor began and has not finished is not paid.
         status=_CHARGES.get(intent["status"], ChargeStatus.REQUIRES_ACTION),
         amount=amount_of(intent),
-        refunded=Money(refunded, str(intent["currency"]).upper()),
+        refunded=from_stripe(refunded, str(intent["currency"])),
         reversed=_is_reversed(intent),
         reference=_reference(intent),
         created_at=datetime.fromtimestamp(int(intent["created"]), UTC),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portal.payments.gateway import GatewayRefused, Patience, RefundOutcome, RefundRequest
+from portal.payments.stripe_gateway.amounts import to_stripe
 from portal.payments.stripe_gateway.line import Caller, Params, asking, check_amount
 from portal.payments.stripe_gateway.reading import refund_of
 
@@ -27,7 +28,7 @@ class Refunds(Caller):
             return found
         params: Params = {
             "payment_intent": request.charge_ref,
-            "amount": request.amount.minor,
+            "amount": to_stripe(request.amount),
             "metadata": {"reference": request.reference, "key": request.key},
         }
         try:

@@ -161,6 +161,8 @@ SENTENCES: dict[str, tuple[str, Any]] = {
     "member_activated": ("people", _l("%(subject)s accepted the invitation.")),
     "account_entered": ("people", _l("%(actor)s switched to this account.")),
     "staff_created": ("people", _l("%(subject)s was added to the vendor’s staff.")),
+    "staff_removed": ("people", _l("%(subject)s was removed from the vendor’s staff.")),
+    "demo_filled": ("details", _l("The demo was filled with its customers.")),
     "signed_in": ("people", _l("%(actor)s signed in.")),
     "signed_out": ("people", _l("%(actor)s signed out.")),
     "session_ended": ("people", _l("%(actor)s ended a session.")),

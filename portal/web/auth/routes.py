@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.db import transaction
+from portal.domain.email_addresses import known_email
 from portal.domain.errors import DomainError
 from portal.extensions import limiter
 from portal.queries.accounts import list_accounts_of
@@ -38,7 +39,7 @@ blueprint = Blueprint("auth", __name__)
 
 def _mailbox_key() -> str:
     """The address that is typed, hashed: the limiter's store knows no e-mail addresses."""
-    typed = request.form.get("email", "").strip().lower()
+    typed = known_email(request.form.get("email", ""))
     return "email:" + hashlib.sha256(typed.encode("utf-8", "replace")).hexdigest()
 
 
@@ -187,7 +188,7 @@ def end_session(session_id: int) -> ResponseReturnValue:
         ended = signing_in.end_session(writing, who.person_id, session_id, now=parts().clock.now())
     if not ended:
         abort(404)
-    if session_id == who.session_id:
+    if who.session_id in ended:  # by whichever row the page showed
         _forget(who.locale)
         flash(_("You are signed out."), "good")
         return see_other(url_for("auth.sign_in"))

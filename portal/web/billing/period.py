@@ -28,7 +28,7 @@ from portal.web.billing.views import (
     product_name,
     tax_of,
 )
-from portal.web.changes.views import change_lines
+from portal.web.changes.views import change_lines, moved_lines
 from portal.web.locale import speech
 from portal.web.messages import error_sentence
 from portal.web.pages import respond, see_other
@@ -149,6 +149,7 @@ def _confirm(
             for line in lines
             if line.id not in replaced and line.effective_on <= planned.time.effective_on
         ],
+        moved=moved_lines(state, planned, catalogue, locale),
         anchor_day=state.term.anchor_day,
         shown=planned.key,
         problem=problem,

@@ -23,6 +23,7 @@ from portal.domain.renewal_invoices import (
 from portal.domain.renewals import plan_next_period
 from portal.domain.subscriptions import SubscriptionState
 from portal.domain.tax import EU_COUNTRIES, TaxDecision, Totals, VatStatus
+from portal.payments.smallest_charge import smallest_charge
 from portal.queries.billing import InvoicedAhead
 from portal.queries.quotes import AccountBuying
 from portal.web.changes.views import ChangeLine, change_lines
@@ -207,6 +208,7 @@ def coming_view(
     if coming is None:
         return None
     by_transfer = buying.payment_terms == "bank_transfer"
+    smallest = Money.zero(buying.currency) if by_transfer else smallest_charge(buying.currency)
     policy = catalogue.policy
     issued_on = notice_closes_on(coming.on, policy.change_notice_days) if by_transfer else coming.on
     lines = [
@@ -226,7 +228,7 @@ def coming_view(
         later=tuple(line for line in lines if line.effective_on > coming.on),
         ending=tuple(product_name(state, catalogue, locale) for state in coming.ending),
         balance_used=total(
-            plan_balance_use(balance, [one.totals.gross for one in coming.invoices]),
+            plan_balance_use(balance, [one.totals.gross for one in coming.invoices], smallest),
             buying.currency,
         ),
     )

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from portal.domain.catalogue import Catalogue
+from portal.domain.changes import PlannedChange
 from portal.domain.labels import item_label, label_of
+from portal.domain.money import Money
 from portal.domain.subscriptions import ChangeKind, SubscriptionState, WaitingChange
 
-__all__ = ["ChangeLine", "change_line", "change_lines"]
+__all__ = ["ChangeLine", "MovedLine", "change_line", "change_lines", "moved_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class ChangeLine:
 
     `label` names the item, or the product where the whole subscription changes; `new_label` is
     the plan or package that comes. `before` and `after` are the seats around a reduction, all
-    earlier ones included. `interval` is the billing period that comes.
+    earlier ones included. `interval` is the billing period that comes. What a reduction removes may
+    have been `credited`, net, for a period that had begun (S4): then it is not undone.
     """
 
     id: int
@@ -31,11 +34,20 @@ class ChangeLine:
     new_label: str = ""
     interval: str | None = None
     removes: bool = False
+    credited: Money | None = None
 
     @property
     def last_day(self) -> date:
         """The last day on which what there is now stays."""
         return self.effective_on - timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MovedLine:
+    """A change that waits for another renewal than on `was`, once what is shown is confirmed (C2)."""
+
+    line: ChangeLine
+    was: date
 
 
 def change_lines(
@@ -56,8 +68,11 @@ def change_line(
     else:
         label = item_label(catalogue, product, item, locale)
     before = after = 0
-    new_label = ""
+    new_label, credited = "", None
     if item is not None and change.kind is ChangeKind.SEATS:
+        minor = change.target.get("credited")
+        if minor and item.unit_price is not None:
+            credited = Money(minor, item.unit_price.currency)
         before = item.quantity + _earlier(state, change)
         after = before + (change.delta or 0)
     elif item is not None and change.kind is ChangeKind.PLAN:
@@ -76,6 +91,18 @@ def change_line(
         new_label=new_label,
         interval=change.target.get("interval"),
         removes=bool(change.target.get("remove")),
+        credited=credited,
+    )
+
+
+def moved_lines(
+    state: SubscriptionState, planned: PlannedChange, catalogue: Catalogue, locale: str
+) -> tuple[MovedLine, ...]:
+    """What moves with a planned change of `state`, each with its new and its present day."""
+    was = {change.id: change.effective_on for change in state.changes}
+    return tuple(
+        MovedLine(change_line(planned.after_state, change, catalogue, locale), was[change.id])
+        for change in planned.retimed
     )
 
 

@@ -22,7 +22,7 @@ from portal.web.acting import acting_person
 from portal.web.attempts import collect
 from portal.web.checkout.forms import NEW_CONTACT, PaymentForm
 from portal.web.locale import speech
-from portal.web.messages import error_sentence
+from portal.web.messages import error_sentence, smallest_sentence
 from portal.web.pages import respond, see_other
 from portal.web.payment_method.starting import begin_setup
 from portal.web.quotes.views import QuoteView, read_quote
@@ -33,6 +33,7 @@ blueprint = Blueprint("checkout", __name__, url_prefix="/checkout/<int:quote_id>
 # What sends the customer back to the payment step rather than to the quote.
 _PAYMENT_PROBLEMS = {
     "method_missing", "prepaid_card", "expired_card", "checkout_incomplete", "contact_needs_admin",
+    "amount_too_small",
 }  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def payment(quote_id: int) -> ResponseReturnValue:
         form=form,
         method=method,
         method_refusal=_refusal(view, method) if method is not None else None,
+        amount_refusal=_amount_refusal(view),
         somebody_new=_may_manage_members(),
     )
 
@@ -182,10 +184,17 @@ def _refusal(view: QuoteView, method: PaymentMethodRow | None) -> str | None:
     """Why the order cannot be paid with `method`, as a sentence; None if it can."""
     if view.priced is not None and view.priced.totals.gross.is_zero:
         return None
+    if (too_small := _amount_refusal(view)) is not None:
+        return too_small
     if method is None:
         return _("Add a payment method: a card or a SEPA debit.")
     code = refusal_of(method.funding, method.expires_year, method.expires_month, view.today)
     return error_sentence(DomainError(code)) if code else None
+
+
+def _amount_refusal(view: QuoteView) -> str | None:
+    """Why no card or debit can pay the order, as a sentence; None where one can."""
+    return smallest_sentence(view.priced.totals.gross) if view.priced is not None else None
 
 
 def _may_manage_members() -> bool:

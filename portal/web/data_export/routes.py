@@ -58,5 +58,4 @@ def archive() -> ResponseReturnValue:
         mimetype="application/zip",
         as_attachment=True,
         download_name=f"{catalogue.vendor.brand.lower()}-{now:%Y-%m-%d}.zip",
-        max_age=0,
     )

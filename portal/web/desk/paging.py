@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from flask import abort, request
@@ -56,7 +56,10 @@ def _aware(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("an instant must be aware")
-    return at
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("an instant has a year of our calendar in UTC") from error
 
 
 def cut(rows: Sequence[Row], place: Callable[[Row], object]) -> tuple[Sequence[Row], str | None]:

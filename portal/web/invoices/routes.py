@@ -118,7 +118,6 @@ def year_archive(year: int) -> ResponseReturnValue:
         mimetype="application/zip",
         as_attachment=True,
         download_name=f"{vendor.brand.lower()}-{year}.zip",
-        max_age=0,
     )
 
 

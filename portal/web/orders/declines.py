@@ -24,6 +24,14 @@ _SENTENCES: dict[str, Any] = {
     "cancelled": _l("The payment was cancelled."),
     "debit_not_authorized": _l("Your bank did not allow the debit."),
     "sepa_limit": _l("One SEPA debit can be at most €10,000. Use a card for this amount."),
+    "amount_too_small": _l(
+        "The amount is too small to be charged to a card or bank account. Nothing was charged."
+    ),
+    "amount_not_exact": _l(
+        "Our payment provider cannot charge exactly this amount. Nothing was charged; please contact support."
+    ),
+    "sepa_currency": _l("A SEPA debit is in euros. Use a card for this amount."),
+    "method_incompatible": _l("This payment method does not fit the amount. Use another one."),
     "provider_failed": _l(
         "Our payment provider had a fault. Nothing was charged; please try again."
     ),

@@ -49,6 +49,7 @@ def index() -> ResponseReturnValue:
         catalogue=here.catalogue,
         locale=speech().locale,
         has_method=method is not None and refusal is None,
+        by_transfer=who.payment_terms != "automatic",
         today=today,
     )
     asked = [card.invoice.owed for card in cards if not card.is_waiting]

@@ -10,7 +10,9 @@ from flask_babel import gettext as _
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.labels import label_of
+from portal.payments.smallest_charge import is_too_small, smallest_charge
 from portal.queries.owed import OwedInvoice
+from portal.web.messages import problem_sentence
 from portal.web.orders.declines import decline_sentence
 
 __all__ = ["OwedCard", "owed_cards"]
@@ -23,7 +25,7 @@ class OwedCard:
     """One invoice: `product` that it renewed, `why` in words and what helps, `late` past its due date.
 
     `retry_on` is the next try by itself. `is_waiting`: nothing is asked of the customer, a payment
-    is on its way. `needs_other_method`: the present one is not worth another try.
+    is on its way, or the rest is less than can be charged (`too_small` says so). `needs_other_method`: the present one is not worth another try.
     """
 
     invoice: OwedInvoice
@@ -33,6 +35,7 @@ class OwedCard:
     late: bool
     is_waiting: bool
     needs_other_method: bool
+    too_small: str = ""
 
 
 def owed_cards(
@@ -41,21 +44,33 @@ def owed_cards(
     catalogue: Catalogue,
     locale: str,
     has_method: bool,
+    by_transfer: bool,
     today: date,
 ) -> list[OwedCard]:
     """The cards of the page, in the order of `invoices`."""
-    return [
-        OwedCard(
-            one,
-            product=_product(one, catalogue, locale),
-            why=_why(one, has_method),
-            retry_on=_retry_on(one, catalogue.policy.dunning.retry_days, has_method),
-            late=one.due_on < today,
-            is_waiting=one.status == "pending" or one.is_checked,
-            needs_other_method=_is_refused_for_good(one),
+    cards = []
+    for one in invoices:
+        too_small = "" if by_transfer else _too_small(one)
+        cards.append(
+            OwedCard(
+                one,
+                product=_product(one, catalogue, locale),
+                why=_why(one, has_method),
+                retry_on=_retry_on(one, catalogue.policy.dunning.retry_days, has_method),
+                late=one.due_on < today and not too_small,
+                is_waiting=one.status == "pending" or one.is_checked or bool(too_small),
+                needs_other_method=_is_refused_for_good(one),
+                too_small=too_small,
+            )
         )
-        for one in invoices
-    ]
+    return cards
+
+
+def _too_small(one: OwedInvoice) -> str:
+    if not is_too_small(one.owed):
+        return ""
+    smallest = smallest_charge(one.owed.currency)
+    return problem_sentence("invoice_too_small", {"smallest": smallest})
 
 
 def _product(one: OwedInvoice, catalogue: Catalogue, locale: str) -> str:

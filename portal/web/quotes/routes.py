@@ -108,7 +108,8 @@ def _review(
     form: DeclineForm | None = None,
     accept_form: AcceptForm | None = None,
 ) -> ResponseReturnValue:
-    usual = AcceptForm(data={"purchase_order": view.buying.purchase_order})
+    number = view.quote.purchase_order or view.buying.purchase_order
+    usual = AcceptForm(data={"purchase_order": number})
     return respond(
         "quotes/review.html",
         "quotes/_review.html",

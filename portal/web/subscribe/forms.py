@@ -52,7 +52,10 @@ class StartForm(BuyForm):
     """Numbers are texts until they are parsed, so that what was typed is kept."""
 
     def wish(self, offer: Offer) -> Start:
-        """What was chosen; Rejected names each number that cannot be understood."""
+        """What was chosen; Rejected names each field that cannot be understood.
+
+        Also before `validate`: what was typed comes back on a GET, whatever it is.
+        """
         problems: list[Problem] = []
 
         def number(name: str) -> int:
@@ -73,12 +76,17 @@ class StartForm(BuyForm):
             if package:
                 count = number(wanted.number) if wanted.number is not None else 1
                 choices.append(AddOnChoice(wanted.add_on.key, package, count))
-        if problems:
+        interval = next(
+            (i for i in offer.intervals if i.value == self._fields["interval"].data), None
+        )
+        if interval is None:
+            problems.append(Problem("interval", "interval_not_chosen"))
+        if interval is None or problems:
             raise Rejected(problems)
         return Start(
             offer.product.key,
             self._fields["plan"].data,
-            Interval(self._fields["interval"].data),
+            interval,
             quantity,
             tuple(choices),
         )

@@ -74,7 +74,7 @@ def product(product_key: str) -> ResponseReturnValue:
 
     try:
         totals = totals_by_interval(form.wish(offer), market)
-    except (DomainError, ValueError):  # what is wrong is said where the price is asked for
+    except DomainError:  # what is wrong is said where the price is asked for
         totals = []
     page = Page(
         title=title,

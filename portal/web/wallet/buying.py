@@ -29,7 +29,7 @@ from portal.web.buying import (
     replaced_quotes,
     save_and_review,
 )
-from portal.web.messages import error_sentence
+from portal.web.messages import error_sentence, smallest_sentence
 from portal.web.pages import respond, see_other
 from portal.web.signed_in import account, parts, read_connection, signed_in, stop_reading
 from portal.web.wallet.forms import PackForm
@@ -106,6 +106,7 @@ def _show(
         shown=terms_key(preview.priced) if preview is not None else "",
         known=known,
         at_once=_is_complete(known, market),
+        amount_refusal=smallest_sentence(preview.priced.totals.gross) if preview else None,
         replaced=replaced_quotes(market.holdings, {subject}),
         buying=market.buying,
         today=market.today,

@@ -114,9 +114,7 @@ def history_file() -> ResponseReturnValue:
     rows = iter_entries(read_connection(), who.id, chosen.filter(who.time_zone))
     entries = entry_views(rows, catalogue, sees_money=sees_money)
     file = _written(entries, ZoneInfo(who.time_zone))
-    return send_file(
-        file, mimetype="text/csv", as_attachment=True, download_name="wallet.csv", max_age=0
-    )
+    return send_file(file, mimetype="text/csv", as_attachment=True, download_name="wallet.csv")
 
 
 def _written(entries: Iterable[EntryView], zone: ZoneInfo) -> IO[bytes]:

@@ -8,8 +8,10 @@ import pytest
 
 from portal.bank import camt053
 from portal.bank.camt053 import read_statements
+from portal.domain.bank_statements import InvoiceToMatch, plan_matching
 from portal.domain.errors import DomainError
 from portal.domain.money import Money
+from portal.domain.payment_references import find_references, reference_for
 from tests.support.transfers import VENDOR_IBAN, Line, camt, eur
 
 
@@ -61,6 +63,132 @@ def test_what_the_bank_has_not_booked_yet_is_left_out() -> None:
 def test_a_reversal_is_marked() -> None:
     (entry,) = read_statements(camt(Line(100, reversal=True)))[0].entries
     assert entry.reversal
+
+
+@pytest.mark.parametrize(
+    ("told", "reversal"), [("true", True), ("1", True), (" 1 ", True), ("false", False), ("0", False)]
+)  # fmt: skip
+def test_a_reversal_is_an_xml_boolean(told: str, reversal: bool) -> None:
+    text = camt(Line(100, reversal=True)).replace(b">true<", f">{told}<".encode())
+    assert read_statements(text)[0].entries[0].reversal == reversal
+
+
+@pytest.mark.parametrize("told", ["", "C", "crdt", "CREDIT", "1"])
+def test_what_neither_came_nor_left_is_malformed(told: str) -> None:
+    whole = camt(Line(100))
+    other = f"<CdtDbtInd>{told}</CdtDbtInd>".encode()
+    assert refused(whole.replace(b"<CdtDbtInd>CRDT</CdtDbtInd>", other)) == "statement_malformed"
+    assert refused(whole.replace(b"<CdtDbtInd>CRDT</CdtDbtInd>", b"")) == "statement_malformed"
+
+
+@pytest.mark.parametrize(
+    ("told", "amounts"), [("", [100, 200]), ("<CdtDbtInd>DBIT</CdtDbtInd>", None),
+                          ("<CdtDbtInd>CRDT</CdtDbtInd>", [100, 200]), ("<CdtDbtInd>X</CdtDbtInd>", [])],
+)  # fmt: skip
+def test_a_transaction_of_a_batch_may_leave_its_direction_to_the_batch(
+    told: str, amounts: list[int] | None
+) -> None:
+    parts = f'<TxDtls><Amt Ccy="EUR">1</Amt>{told}</TxDtls><TxDtls><Amt Ccy="EUR">2</Amt></TxDtls>'
+    head, tail = camt(Line(300)).decode().split("<TxDtls>")
+    text = (head + parts + tail.split("</TxDtls>")[1]).encode()
+    if amounts == []:
+        assert refused(text) == "statement_malformed"
+    else:
+        found = [entry.amount.minor for entry in read_statements(text)[0].entries]
+        assert found == (amounts or [300]), "what does not come to the whole is the whole"
+
+
+def structured(*parts: str, line: Line | None = None) -> bytes:
+    """A statement whose one payment holds these structured parts and no others."""
+    given = "".join(f"<Strd>{part}</Strd>" for part in parts)
+    whole = camt(line or Line(100, text="Rechnungen"))
+    return whole.replace(b"</RmtInf>", f"{given}</RmtInf>".encode())
+
+
+def creditor(reference: str) -> str:
+    return f"<CdtrRefInf><Ref>{reference}</Ref></CdtrRefInf>"
+
+
+def document(number: str) -> str:
+    return (
+        f"<RfrdDocInf><Tp><CdOrPrtry><Cd>CINV</Cd></CdOrPrtry></Tp><Nb>{number}</Nb></RfrdDocInf>"
+    )
+
+
+A, B, C = (reference_for(2026, sequence, "FR") for sequence in (412, 413, 414))
+
+
+def test_every_structured_reference_is_read() -> None:
+    (entry,) = read_statements(structured(creditor(A), creditor(B), creditor(A), creditor(C)))[
+        0
+    ].entries
+    assert (entry.reference, entry.text) == (A, f"{B}, {C}, Rechnungen")
+    assert find_references(entry.text) == (B, C)
+    long = structured(creditor(A), creditor(B), line=Line(100, text="x" * 600))
+    assert read_statements(long)[0].entries[0].text.startswith(f"{B}, xxx"), "the end is cut"
+
+
+def test_the_number_of_an_invoice_that_is_paid_is_read() -> None:
+    number = "KAN-2026-00412"
+    content = structured(document(number) + document(" KAN-2026-00413 ") + creditor(A))
+    (entry,) = read_statements(content)[0].entries
+    assert (entry.reference, entry.text) == (A, f"{number}, KAN-2026-00413, Rechnungen")
+    alone = read_statements(structured(document(number), line=Line(100)))[0].entries[0]
+    (match,) = plan_matching([alone], [InvoiceToMatch(7, number, "", "open", eur(100), "")])
+    assert match.suggestions == (7,)
+
+
+def test_references_side_by_side_lend_each_other_no_digits() -> None:
+    wrong = A[:-1]
+    (entry,) = read_statements(structured(creditor(B), creditor(wrong), document(A[-1] + "7")))[
+        0
+    ].entries
+    assert find_references(entry.text) == (wrong,)
+
+
+def test_what_is_named_beside_the_reference_does_not_change_the_key() -> None:
+    """Entries of imports that did not read it are known again."""
+    one, more = (
+        read_statements(structured(*parts))[0].entries[0]
+        for parts in ((creditor(A),), (creditor(A) + document("KAN-2026-00412"), creditor(B)))
+    )
+    assert one.key == more.key
+
+
+def several(*statements: bytes) -> bytes:
+    """One file with the statements of all these."""
+    head, tail = statements[0].split(b"<Stmt>")[0], b"</BkToCstmrStmt></Document>"
+    return head + b"".join(b"<Stmt>" + each.split(b"<Stmt>")[1].split(tail)[0] for each in statements) + tail  # fmt: skip
+
+
+def keys(content: bytes) -> list[list[str]]:
+    return [[entry.key for entry in each.entries] for each in read_statements(content)]
+
+
+def test_what_is_alike_is_numbered_through_the_whole_file() -> None:
+    both = several(camt(Line(100), number="1"), camt(Line(100), Line(5), number="2"))
+    (first,), (second, _five) = keys(both)
+    assert first != second
+    assert keys(both) == keys(both), "the same file has the same keys"
+    assert keys(camt(Line(100), number="1")) == [[first]]
+    without_ids = both.replace(b"<Id>S-1</Id>", b"").replace(b"<Id>S-2</Id>", b"")
+    assert keys(without_ids) == keys(both)
+
+
+def test_a_statement_that_is_in_the_file_twice_is_the_same() -> None:
+    one, other = camt(Line(100), Line(100), number="1"), camt(Line(100), number="2")
+    first, between, again = keys(several(one, other, one))
+    assert again == first
+    assert len({*first, *between}) == 3
+
+
+def test_pages_of_a_statement_are_not_the_same() -> None:
+    def page(number: int) -> bytes:
+        pages = f"<Id>S-212</Id><StmtPgntn><PgNb>{number}</PgNb></StmtPgntn>"
+        return camt(Line(100)).replace(b"<Id>S-212</Id>", pages.encode())
+
+    (first,), (second,) = keys(several(page(1), page(2)))
+    assert first != second
 
 
 def test_the_same_file_has_the_same_keys_and_each_entry_its_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from portal.domain.bank_statements import (
     InvoiceToMatch,
     MatchKind,
     StatementEntry,
+    TypedTransfer,
     owner_of,
     plan_matching,
 )
@@ -72,6 +74,65 @@ def test_two_references_name_nothing() -> None:
     ]
 
 
+@pytest.mark.parametrize("between", ["", " and ", "/", " "])
+def test_two_references_name_nothing_however_they_are_joined(between: str) -> None:
+    other = reference_for(2026, 414, "DE")
+    invoices = [*OPEN, invoice(414, other, 12_100)]
+    for first, second in ((A, other), (display_reference(A), display_reference(other)), (other, A)):
+        (match,) = plan_matching([entry(12_100, text=f"{first}{between}{second}")], invoices)
+        assert (match.kind, match.names_several) == (MatchKind.SUGGESTED, True)
+        assert set(match.suggestions) == {412, 414}
+        assert not match.is_certain
+    assert not plan_matching([entry(777)], invoices)[0].names_several
+
+
+def typed_for(left: int, *typed: tuple[int, date, str]) -> list[InvoiceToMatch]:
+    """Invoice 412 with what was booked for it by hand; `left` of it is open."""
+    transfers = tuple(TypedTransfer(Money(minor, code), on) for minor, on, code in typed)
+    return [replace(invoice(412, A, left), typed=transfers)]
+
+
+HEARD = date(2026, 10, 27)
+
+
+def test_money_that_was_probably_typed_is_not_certain_and_says_since_when() -> None:
+    for left, kind in ((5_000, "repeated"), (7_000, "repeated"), (1, "repeated"), (0, "paid")):
+        (match,) = plan_matching([entry(5_000, A)], typed_for(left, (5_000, HEARD, "EUR")))
+        assert (match.kind, match.typed_on, match.is_certain) == (kind, HEARD, False)
+        assert match.invoice_id == 412
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_certain"),
+    [
+        ((5_000, date(2026, 10, 21), "EUR"), False),
+        ((5_000, date(2026, 11, 4), "EUR"), False),
+        ((5_000, date(2026, 10, 20), "EUR"), True),
+        ((5_000, date(2026, 11, 5), "EUR"), True),
+        ((4_999, HEARD, "EUR"), True),
+        ((5_000, HEARD, "USD"), True),
+    ],
+)
+def test_only_the_same_amount_within_a_week_is_the_same_money(
+    typed: tuple[int, date, str], is_certain: bool
+) -> None:
+    (match,) = plan_matching([entry(5_000, A)], typed_for(5_000, typed))
+    assert match.is_certain == is_certain
+    assert (match.typed_on is None) == is_certain
+
+
+def test_the_week_is_counted_from_the_value_date() -> None:
+    early = replace(entry(5_000, A), valued_on=date(2026, 10, 20))
+    (match,) = plan_matching([early], typed_for(5_000, (5_000, date(2026, 10, 13), "EUR")))
+    assert match.kind is MatchKind.REPEATED
+
+
+def test_what_was_probably_typed_is_not_counted_once_more() -> None:
+    invoices = typed_for(9_000, (5_000, HEARD, "EUR"))
+    first, second = plan_matching([entry(5_000, A), entry(9_000, A)], invoices)
+    assert (first.kind, second.kind) == (MatchKind.REPEATED, MatchKind.EXACT)
+
+
 def test_the_number_the_payer_or_the_amount_suggest() -> None:
     assert matched(entry(1, text="facture kan 2026 00413")) == [(MatchKind.SUGGESTED, None, (413,))]
     assert matched(entry(12_100, payer="LUMIERE CONSEIL SAS")) == [
@@ -130,8 +191,11 @@ def test_money_arrives_on_its_value_date_and_never_after_it_was_booked() -> None
 
 
 def test_money_that_left_and_reversals_pay_nothing() -> None:
-    assert matched(entry(-12_100, A), entry(12_100, A, reversal=True)) == [
-        (MatchKind.OUTGOING, None, ()), (MatchKind.OUTGOING, None, ()),
+    """A transfer that the bank took back is put before people, with the invoice that it named."""
+    taken = [entry(-12_100, A), entry(-12_100, A, reversal=True), entry(-12_100, reversal=True)]
+    assert matched(*taken, entry(12_100, A, reversal=True)) == [
+        (MatchKind.OUTGOING, None, ()), (MatchKind.RETURNED, 412, ()),
+        (MatchKind.RETURNED, None, ()), (MatchKind.RETURNED, None, ()),
     ]  # fmt: skip
 
 

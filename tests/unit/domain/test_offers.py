@@ -19,6 +19,7 @@ from portal.domain.offers import (
     Offered,
     credits_given_away,
     plan_offer,
+    require_no_gift,
     require_validity,
 )
 from portal.domain.periods import Interval
@@ -127,12 +128,14 @@ def test_W2_a_discount_gives_no_more_credits_than_one_person_may(
 
 
 def test_W2_the_limit_is_not_got_round_in_parts() -> None:
-    """What the same person gave by discounts lately counts, but for an offer that gives none."""
+    """What the same person gives by other quotes counts, but for an offer that gives none."""
     half = pack(discount=Discount(basis_points=2_500))
-    plan_offer([half], [CRM], PACKS, CATALOGUE, ON, Fraction(500))
+    lines = plan_offer([half], [CRM], PACKS, CATALOGUE, ON).purchase.lines
+    require_no_gift(lines, Fraction(500), LIMIT)
     with pytest.raises(DomainError, match="discount_gives_credits"):
-        plan_offer([half], [CRM], PACKS, CATALOGUE, ON, Fraction(501))
-    plan_offer([pack()], [CRM], PACKS, CATALOGUE, ON, Fraction(5_000))
+        require_no_gift(lines, Fraction(501), LIMIT)
+    whole = plan_offer([pack()], [CRM], PACKS, CATALOGUE, ON).purchase.lines
+    require_no_gift(whole, Fraction(5_000), LIMIT)
 
 
 def test_an_offer_of_nothing_is_none() -> None:

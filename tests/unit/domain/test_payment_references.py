@@ -138,6 +138,56 @@ def test_what_follows_never_completes_a_wrong_reference(after: str) -> None:
         assert find_references(f"x {wrong} {after}") == (wrong,)
 
 
+BETWEEN = ("", " ", " and ", " en ", "/", ", ")
+
+
+@untimed
+@given(references, references, st.sampled_from(BETWEEN), st.data())
+def test_of_two_references_both_are_found_in_their_order(
+    one: str, other: str, between: str, data: st.DataObject
+) -> None:
+    first, second = (
+        data.draw(st.sampled_from([reference, display_reference(reference)]))
+        for reference in (one, other)
+    )
+    # Two times twelve digits and nothing between them could be anything.
+    assume(between or not (first[-1].isdecimal() and second[0].isdecimal()) or "RF" in first)
+    assert find_references(f"Rg {first}{between}{second} merci") == tuple(
+        dict.fromkeys((one, other))
+    )
+
+
+@untimed
+@given(references, references, st.sampled_from("0123456789"))
+def test_behind_a_mistyped_reference_another_is_found(one: str, other: str, digit: str) -> None:
+    wrong = one[:-1] + digit
+    assume(not is_structured(wrong))
+    for second in (other, display_reference(other)):
+        assert find_references(f"{wrong} {second}") == (wrong, other)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["RF41 2600 0004 1 260/0000/04175", "RF41260000041 +++260 / 0000 / 04175+++",
+     "260 /0000/ 04175 RF41 2600 0004 1", "werf 260/0000/04175"],
+)  # fmt: skip
+def test_a_belgian_reference_lends_no_digits_to_what_stands_before_it(typed: str) -> None:
+    found = find_references(typed)
+    assert "260000004175" in found
+    assert set(found) <= {"260000004175", "RF41260000041"}
+
+
+@untimed
+@given(years, sequences, st.sampled_from(["/", " /", "/ ", " / "]))
+def test_a_belgian_reference_is_read_with_spaces_at_its_slashes(
+    year: int, sequence: int, slash: str
+) -> None:
+    reference = reference_for(year, sequence, "BE")
+    typed = slash.join((reference[:3], reference[3:7], reference[7:]))
+    for around in ("", "+++", "***"):
+        assert find_references(f"{around}{typed}{around}") == (reference,)
+
+
 def test_how_they_read() -> None:
     assert display_reference(reference_for(2026, 412, "FR")).startswith("RF")
     belgian = display_reference(reference_for(2026, 412, "BE"))

@@ -58,7 +58,7 @@ def test_M6_nothing_is_lost_and_no_payment_gives_more_than_is_left(
 def test_W1_a_balance_is_used_in_order_and_never_beyond_what_it_is(
     balance: int, amounts: list[int]
 ) -> None:
-    used = plan_balance_use(eur(balance), [eur(amount) for amount in amounts])
+    used = plan_balance_use(eur(balance), [eur(amount) for amount in amounts], eur(0))
     assert [each <= eur(amount) for each, amount in zip(used, amounts, strict=True)] == (
         [True] * len(amounts)
     )
@@ -66,6 +66,43 @@ def test_W1_a_balance_is_used_in_order_and_never_beyond_what_it_is(
     for place, each in enumerate(used):
         if each < eur(amounts[place]):  # what is short takes the last of it
             assert all(later.is_zero for later in used[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("balance", "amounts", "used"),
+    [
+        (134_280, [134_310], [134_260]),  # 0.50 is left, and not 0.30
+        (134_310, [134_310], [134_310]),
+        (134_260, [134_310], [134_260]),
+        (100, [134_310], [100]),
+        (60, [70], [20]),
+        (20, [40], [0]),  # smaller itself: a part of it would help nobody
+        (40, [40], [40]),
+        (50, [40, 30], [40, 0]),
+        (134_280, [134_310, 500], [134_260, 20]),
+    ],
+)
+def test_M6_the_rest_of_an_invoice_can_be_charged(
+    balance: int, amounts: list[int], used: list[int]
+) -> None:
+    plan = plan_balance_use(eur(balance), [eur(amount) for amount in amounts], eur(50))
+    assert plan == tuple(eur(each) for each in used)
+
+
+@given(
+    st.integers(-500, 10_000),
+    st.lists(st.integers(0, 3_000), max_size=8),
+    st.sampled_from([0, 1, 50, 300, 4_000]),
+)
+def test_M6_W1_what_is_left_is_nothing_or_the_smallest_charge(
+    balance: int, amounts: list[int], smallest: int
+) -> None:
+    used = plan_balance_use(eur(balance), [eur(amount) for amount in amounts], eur(smallest))
+    assert total(used, "EUR") <= eur(max(balance, 0))
+    for each, amount in zip(used, amounts, strict=True):
+        assert eur(0) <= each <= eur(amount)
+        rest = amount - each.minor
+        assert rest in (0, amount) or rest >= smallest
 
 
 @pytest.mark.parametrize(

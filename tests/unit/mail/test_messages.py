@@ -333,6 +333,15 @@ def test_I3_a_renewal_invoice_says_how_it_is_paid_and_by_when() -> None:
     assert "Nothing is to be paid" in rendered("renewal_invoice", gross_minor=0).text
 
 
+def test_M5_a_rest_that_cannot_be_charged_is_not_asked_for() -> None:
+    mail = rendered(
+        "renewal_invoice", will_be_collected=False, left_open=True, gross_minor=30
+    )  # fmt: skip
+    for text in (mail.text, mail.html):
+        assert "€0.30 is less than can be collected from a payment method" in text
+        assert "transfer" not in text
+
+
 def test_I4_the_mail_of_an_invalid_number_names_it_and_where_to_correct_it() -> None:
     mail = rendered("vat_number_invalid")
     assert "DE299180232" in mail.text

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,7 @@ from portal.models import (
     SignInSession,
     StaffMember,
 )
+from portal.web.signed_in import ROTATED_AT
 from tests.conftest import NOW
 from tests.support.client import PortalClient
 
@@ -194,6 +196,62 @@ def test_sessions_are_listed_and_ended(client: PortalClient, app, session: Sessi
     client.get("/sessions")
     client.follow(client.post(f"/sessions/{ids[-3]}/end"))
     client.get("/sessions", 303)
+
+
+def _after_an_hour(client: PortalClient) -> None:
+    """An hour later: the next POST replaces the token first."""
+    with client.browser.session_transaction() as cookie:
+        cookie[ROTATED_AT] = int(clock.now().timestamp())
+    clock.fix(clock.now() + timedelta(hours=1))
+
+
+def test_signing_out_after_an_hour_leaves_no_token_that_lets_in(client: PortalClient) -> None:
+    client.sign_in(ADMIN)
+    client.get("/sessions")
+    _after_an_hour(client)
+    with client.browser.session_transaction() as cookie:
+        before = dict(cookie)
+    client.post("/sign-out")
+    with client.browser.session_transaction() as cookie:
+        cookie.clear()
+        cookie.update(before)
+    client.get("/sessions", 303)
+
+
+def test_a_session_whose_token_was_replaced_is_one_line_and_ends_from_a_page_opened_before(
+    client: PortalClient, app: Flask
+) -> None:
+    phone = PortalClient(app)
+    client.sign_in(ADMIN)
+    phone.sign_in(ADMIN)
+    client.get("/sessions")
+    theirs = _ends(client)[0]  # the newest is first
+    _after_an_hour(phone)
+    phone.get("/sessions")
+    phone.post("/languages/it?next=/sessions")
+    phone.get("/sessions")
+    assert phone.page
+    assert len(_ends(phone)) == 2, "one line a sign-in, also while both tokens let in"
+    assert len(phone.page.all("span", class_="good")) == 1, "this one"
+    client.follow(client.post(theirs))
+    phone.get("/sessions", 303)
+
+
+def test_signing_out_in_the_list_after_an_hour_is_told_as_signing_out(client: PortalClient) -> None:
+    client.sign_in(ADMIN)
+    client.get("/sessions")
+    _after_an_hour(client)
+    answer = client.post(_ends(client)[0])
+    assert answer.headers["Location"] == "/sign-in"
+    client.follow(answer)
+    assert client.page
+    assert "Disconnessione effettuata." in client.page.text()
+
+
+def _ends(client: PortalClient) -> list[str]:
+    assert client.page
+    actions = [form.get("action") or "" for form in client.page.all("form")]
+    return [action for action in actions if re_end(action)]
 
 
 def re_end(action: str) -> bool:

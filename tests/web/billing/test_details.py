@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.db import transaction
 from portal.jobs.renewals import run_renewals
-from portal.models import Account, Invoice, Job
+from portal.models import Account, Invoice, Job, Member, Person
 from portal.parts import Parts
 from portal.services.vat_checking import CHECK_JOB
 from tests.conftest import NOW
@@ -50,6 +50,72 @@ def opened(client: PortalClient, email: str = KATRIN, locale: str = "en") -> dic
 def fields(client: PortalClient) -> dict[str, Any]:
     assert client.page is not None
     return client.page.fields("details")
+
+
+def _in_two_accounts(app: Flask) -> int:
+    """Katrin is an admin of another company, too; its id."""
+    with app.app_context(), transaction() as session:
+        person = session.scalars(select(Person).where(Person.email == KATRIN)).one()
+        other = account_named(session, BRIGHTWATER)
+        session.add(Member(account_id=other.id, person_id=person.id, role="admin", status="active",
+                           added_at=NOW))  # fmt: skip
+        return other.id
+
+
+def _enter(client: PortalClient, account_id: int) -> None:
+    client.get("/languages")
+    client.post(f"/accounts/{account_id}")
+
+
+def test_what_was_typed_for_one_company_is_never_offered_for_another(
+    app: Flask, client: PortalClient
+) -> None:
+    other = _in_two_accounts(app)
+    speak(client, KATRIN, "en")
+    client.sign_in(KATRIN, MUELLER)
+    client.get(URL)
+    stale = fields(client) | {"company_name": "Müller NEU", "csrf_token": client.csrf_token()}
+    _enter(client, other)
+    here = {"Origin": "http://localhost", "Referer": f"http://localhost{URL}"}
+    client.post(URL, stale, 403, headers=here)
+    client.get(URL)
+    assert fields(client)["company_name"].startswith("Brightwater")
+    client.post("/languages/nl?next=/billing/details", stale, 403, headers=here)
+    client.get(URL)
+    assert fields(client)["company_name"].startswith("Brightwater")
+
+
+def test_what_was_typed_before_signing_in_again_is_kept_for_the_same_company(
+    app: Flask, client: PortalClient
+) -> None:
+    other = _in_two_accounts(app)
+    speak(client, KATRIN, "en")
+    client.sign_in(KATRIN, MUELLER)
+    client.get(URL)
+    stale = fields(client) | {"company_name": "Müller NEU", "csrf_token": client.csrf_token()}
+    with app.app_context(), transaction() as session:
+        mueller = account_named(session, MUELLER).id
+    _enter(client, other)
+    _enter(client, mueller)
+    here = {"Origin": "http://localhost", "Referer": f"http://localhost{URL}"}
+    client.post(URL, stale, 403, headers=here)
+    client.get(URL)
+    assert fields(client)["company_name"] == "Müller NEU"
+
+
+def test_the_language_switch_keeps_what_was_typed_in_this_account(
+    app: Flask, client: PortalClient
+) -> None:
+    other = _in_two_accounts(app)
+    speak(client, KATRIN, "en")
+    client.sign_in(KATRIN, MUELLER)
+    _enter(client, other)
+    client.get(URL)
+    typed = fields(client) | {"company_name": "Brightwater NEW"}
+    client.follow(client.post("/languages/nl?next=/billing/details", typed))
+    assert fields(client)["company_name"] == "Brightwater NEW"
+    client.get(URL)
+    assert fields(client)["company_name"].startswith("Brightwater Studio"), "it is shown once"
 
 
 def test_what_is_typed_is_saved_and_said_on_the_overview(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
@@ -144,6 +144,29 @@ def test_C2_what_waits_already_is_in_both_amounts(
     assert "Both amounts include what waits already" in words
     assert "10 × €75.00" in words
     assert "10 × €285.00" in words
+
+
+def test_C2_what_moves_with_it_is_named_with_both_days(
+    lotte: Chooser, parts: Parts, books: Session, app_context: None
+) -> None:
+    clock.fix(datetime(2026, 11, 20, 9, tzinfo=UTC))  # too late for 30 November
+    wait_for_fewer_seats(parts, ATELIER, remove=2)
+    clock.fix(NOW)  # what is asked now would have come before it
+    words = lotte.confirm("year")
+    assert "What waits already moves to another renewal" in words
+    assert (
+        "From 30 November 2027: 10 licences Kanto CRM Pro instead of 12 "
+        "(until now planned for 28 February 2027)"
+    ) in words
+    lotte.ask("year")
+    assert {change.kind: change.effective_on.isoformat() for change in waiting(books, ATELIER)} == {
+        "seats": "2027-11-30", "period": "2026-11-30",
+    }  # fmt: skip
+    words = lotte.confirm("month")  # in its place
+    assert (
+        "From 31 December 2026: 10 licences Kanto CRM Pro instead of 12 "
+        "(until now planned for 30 November 2027)"
+    ) in words
 
 
 def test_S4_too_late_both_dates_stand_before_the_button(

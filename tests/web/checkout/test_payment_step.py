@@ -13,6 +13,7 @@ from portal.clock import clock
 from portal.db import transaction
 from portal.domain.tax import TaxParty
 from portal.models import Checkout, PaymentMethod
+from portal.payments.smallest_charge import _SMALLEST
 from tests.conftest import NOW
 from tests.support.buying import (
     AN,
@@ -308,3 +309,47 @@ def test_the_session_may_end_and_the_quote_is_still_there(buyer: WebPurchase) ->
     buyer.client.sign_in(LOTTE)
     buyer.client.get(buyer.payment_url)
     assert "3 licences Kanto CRM Pro" in buyer.text
+
+
+@pytest.mark.parametrize("locale", ["en", "nl"])
+def test_Q2_an_order_that_is_too_small_to_be_charged_says_so_before_it_is_paid(
+    client: PortalClient, books: Session, monkeypatch: pytest.MonkeyPatch, locale: str
+) -> None:
+    """At the step itself, when it is sent and at the end; what was typed stays."""
+    buyer = WebPurchase(client, LOTTE, locale)
+    buyer.save_cart(3)
+    client.get(buyer.payment_url)
+    buyer.complete_payment()
+    terms = buyer.terms()
+    monkeypatch.setitem(_SMALLEST, "EUR", 1_000_000)
+    told = {
+        "en": "The smallest amount that can be paid this way is €10,000.00.",
+        "nl": "€ 10.000,00",
+    }[locale]
+    before = row_counts(books)
+    answer = client.post(buyer.service_order_url, {"shown": terms})
+    assert answer.headers["Location"] == buyer.payment_url
+    client.get(buyer.payment_url)
+    assert told in buyer.text.replace("\xa0", " ")
+    assert row_counts(books) == before
+    sent(buyer, 422, city="Brugge")
+    assert told in buyer.text.replace("\xa0", " ")
+    assert buyer.page.fields("payment")["city"] == "Brugge"
+    assert "bank declined" not in buyer.text
+
+
+@pytest.mark.usefixtures("app_context")
+def test_Q2_the_smallest_charge_is_told_before_a_method_is_entered(
+    client: PortalClient, books: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction() as session:
+        account_id = account_named(session, ATELIER).id
+        for method in session.scalars(
+            select(PaymentMethod).where(PaymentMethod.account_id == account_id)
+        ):
+            method.is_default, method.removed_at = False, NOW
+    buyer = WebPurchase(client, LOTTE)
+    buyer.save_cart(3)
+    monkeypatch.setitem(_SMALLEST, "EUR", 1_000_000)
+    client.get(buyer.payment_url)
+    assert "The smallest amount that can be paid this way is €10,000.00." in buyer.text

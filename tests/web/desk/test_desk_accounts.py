@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from portal.db import transaction
-from portal.models import Account, Invoice
+from portal.models import Account, Invoice, Person
 from portal.web.desk.paging import LIST_PAGE
 from tests.support.buying import (
     ATELIER,
@@ -79,6 +79,17 @@ def test_customers_are_found_by_the_beginnings_of_their_words(
     assert search(greta, typed) == found
     if not found:
         assert "Nobody found" in text(greta)
+
+
+def test_a_person_is_found_by_their_address_however_it_is_written(
+    app: Flask, greta: PortalClient
+) -> None:
+    with app.app_context(), transaction() as session:
+        lotte = session.scalars(select(Person).where(Person.email == LOTTE)).one()
+        lotte.email = "lotte@müller.example"
+    for typed in ("Lotte@xn--mller-kva.example", "lotte@MÜLLER.example"):
+        search(greta, typed)
+        assert ATELIER in text(greta), typed
 
 
 def test_a_search_finds_none_of_anybody_elses_customers(hugo: PortalClient, books: Session) -> None:

@@ -139,7 +139,7 @@ def test_two_at_once_the_second_sees_what_happened(
     before = row_counts(books)
     greta.post(f"{path}/confirm", {"version": "1", "shown": "x"}, status=422)
     assert "Hugo Peeters has worked on this request meanwhile" in text(greta)
-    assert "Declined" in text(greta)
+    assert "Request declined" in text(greta)
     assert "Not possible." in text(greta)
     assert row_counts(books) == before
 
@@ -260,6 +260,22 @@ def test_S4_what_was_missed_says_what_confirming_it_late_does(
     assert "It is confirmed" in text(hugo)
     with hugo.app.app_context():
         assert renewal_invoice(books)[0].credited_minor > 0
+    hugo.get(path.partition("/requests/")[0])
+    assert f"{amount} without VAT was credited for it" in text(hugo)
+    with hugo.app.app_context():
+        speak(hugo, CAMILLE, "en")
+        change = books.scalars(
+            select(ScheduledChange).where(ScheduledChange.status == "waiting")
+        ).one()
+    hugo.sign_in(CAMILLE)  # S5: the money was given back, so the customer cannot undo it alone
+    hugo.get("/licences")
+    assert f"{amount} without VAT was credited for it" in text(hugo)
+    assert hugo.page is not None
+    assert not hugo.page.all("form", action=f"/changes/{change.id}/undo")
+    hugo.follow(hugo.post(f"/changes/{change.id}/undo", {"next": "/licences"}))
+    assert "If you need them after all, add licences again." in text(hugo)
+    books.refresh(change)
+    assert change.status == "waiting"
 
 
 def test_S4_another_plan_that_was_missed_names_the_invoice(

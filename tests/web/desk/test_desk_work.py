@@ -171,7 +171,16 @@ def test_pages_of_tasks_follow_each_other(app: Flask, hugo: PortalClient) -> Non
 
 
 @pytest.mark.parametrize(
-    "query", ["kind=nothing", "state=lost", "after=2026-10-29~1", "after=soon~1", "after=1"]
+    "query",
+    [
+        "kind=nothing",
+        "state=lost",
+        "after=2026-10-29~1",
+        "after=soon~1",
+        "after=1",
+        "after=9999-12-31T23:59:59-14:00~1",
+        "after=0001-01-01T00:00:00%2B14:00~1",
+    ],
 )
 def test_filters_and_places_that_do_not_exist_are_absent_pages(
     hugo: PortalClient, query: str

@@ -20,7 +20,7 @@ from tests.support.client import PortalClient
 from tests.support.desk import staff_id
 from tests.support.ledger import the_books_agree
 from tests.support.transfers import HUGO, OPERATOR, Line, an_open_invoice, camt
-from tests.web.desk.test_payments import at_desk, fields, text
+from tests.web.desk.test_payments import at_desk, book, fields, text
 
 
 def opened(client: PortalClient, parts: Parts, net: int = 10_000) -> Invoice:
@@ -38,6 +38,30 @@ def upload(client: PortalClient, content: bytes, status: int = 303) -> str:
     answer = client.post("/desk/statements/new", {"file": (BytesIO(content), "bank.xml")},
                          status=status, content_type="multipart/form-data")  # fmt: skip
     return answer.headers.get("Location", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("ba\0nk.xml", "ba\ufffdnk.xml"), ("bank\x1b[31m\x85.xml", "bank\ufffd[31m\ufffd.xml"),
+     ("é\u2028" * 200, ("é\u2028" * 200)[:200])],
+)  # fmt: skip
+def test_a_file_may_be_called_as_it_likes(
+    client: PortalClient, parts: Parts, books: Session, name: str, kept: str
+) -> None:
+    """PostgreSQL keeps no NUL, and a control character is no HTML."""
+    client = at_desk(client, HUGO)
+    client.get("/desk/statements/new")
+    body = (
+        f'--x\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{client.csrf_token()}\r\n'
+        f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        "Content-Type: application/xml\r\n\r\n"
+    ).encode() + camt(Line(100)) + b"\r\n--x--\r\n"  # fmt: skip
+    answer = client.browser.post(
+        "/desk/statements/new", data=body, content_type="multipart/form-data; boundary=x"
+    )
+    assert answer.status_code == 303
+    assert books.scalars(select(BankStatement.file_name)).all() == [kept]
+    client.get(answer.headers["Location"])
 
 
 def now_of(books: Session, invoice: Invoice) -> tuple[str, int]:
@@ -79,6 +103,44 @@ def test_what_fits_is_chosen_and_booked_and_the_rest_waits(
     agree(client, parts)
 
 
+def test_what_the_bank_took_back_is_put_before_people_and_never_booked(
+    client: PortalClient, parts: Parts, books: Session
+) -> None:
+    """A transfer is returned days later: whoever serves the customer has to know."""
+    invoice = opened(client, parts)
+    where = upload(at_desk(client, HUGO), camt(Line(10_000, invoice.payment_reference)))
+    client.get(where)
+    client.post(f"{where}/book", fields(client))
+    assert now_of(books, invoice) == ("paid", 10_000)
+    where = upload(client, camt(
+        Line(-10_000, invoice.payment_reference, reversal=True),
+        Line(5_000, payer="Lumière", reversal=True, bank_ref="7"), number="213",
+    ))  # fmt: skip
+    client.get(where)
+    assert f"The bank took a transfer for invoice {invoice.number} back." in text(client)
+    assert "A transfer that had left came back." in text(client)
+    form = fields(client)
+    assert not any(value.startswith("invoice:") for value in form.values())
+    taken = books.scalars(select(BankEntry).where(BankEntry.amount_minor < 0)).one()
+    page = f"/desk/statements/entries/{taken.id}"
+    client.get(page)
+    assert "Search" not in text(client)
+    client.post(f"{page}/book", {**fields(client), "target": f"account:{invoice.account_id}"})
+    books.refresh(taken)
+    assert taken.status == "waiting", "money that left is nobody's deposit"
+    client.get(page)
+    client.post(f"{page}/book", {**fields(client), "target": "aside"})
+    books.refresh(taken)
+    assert taken.status == "set_aside"
+    back = books.scalars(select(BankEntry).where(BankEntry.amount_minor == 5_000)).one()
+    client.get(f"/desk/statements/entries/{back.id}?q={invoice.account_id}")
+    target = f"account:{invoice.account_id}"
+    client.post(f"/desk/statements/entries/{back.id}/book", {**fields(client), "target": target})
+    books.refresh(back)
+    assert back.status == "booked"
+    agree(client, parts)
+
+
 def test_the_same_file_again_says_so(client: PortalClient, parts: Parts, books: Session) -> None:
     content = camt(Line(100), Line(200))
     upload(at_desk(client, HUGO), content)
@@ -93,6 +155,7 @@ def test_the_same_file_again_says_so(client: PortalClient, parts: Parts, books: 
     [
         (b"", "cannot be read"),
         (b"<x/>", "no CAMT.053"),
+        (camt(Line(1)).replace(b">CRDT<", b">C<"), "cannot be read"),
         (camt(Line(1), iban="BE71096123456769"), "another bank account"),
         (b" " * (10 * 1024 * 1024 + 1), "too large"),
     ],
@@ -277,6 +340,64 @@ def test_what_resembles_a_paid_invoice_can_go_on_the_balance(
     assert client.page is not None
     offered = [one.get("value", "") for one in client.page.all("input", type="radio")]
     assert offered == [f"account:{paid.account_id}", "", "aside"]
+
+
+def test_money_that_was_typed_the_day_before_is_not_chosen_and_the_page_says_why(
+    client: PortalClient, parts: Parts, books: Session
+) -> None:
+    invoice = opened(client, parts)
+    here = f"/desk/accounts/{invoice.account_id}/invoices/{invoice.number}/payment"
+    at_desk(client, HUGO).get(here)
+    book(client, here, "50.00", "preview", received_on="2026-10-27")
+    book(client, here, "50.00", "book", 303, received_on="2026-10-27")
+    assert now_of(books, invoice) == ("open", 5_000)
+    where = upload(client, camt(Line(5_000, invoice.payment_reference)))
+    why = (
+        "A transfer of the same amount that arrived on 27 October 2026 was booked by hand for "
+        f"invoice {invoice.number}. If this is the same transfer, set the entry aside."
+    )
+    entry = books.scalars(select(BankEntry.id)).one()
+    for page in (where, "/desk/statements/waiting", f"/desk/statements/entries/{entry}"):
+        client.get(page)
+        assert why in text(client), page
+        assert "Uncertain" in text(client)
+        assert "Paid in full" in text(client), "it can still be chosen"
+    client.get(where)
+    assert not fields(client).get(f"entry_{entry}"), "nothing is chosen beforehand"
+    client.follow(client.post(f"{where}/book", fields(client)))
+    assert "Nothing was chosen" in text(client)
+    assert now_of(books, invoice) == ("open", 5_000)
+    agree(client, parts)
+
+
+def test_all_of_an_invoice_typed_by_hand_is_said_beside_that_it_is_paid(
+    client: PortalClient, parts: Parts
+) -> None:
+    invoice = opened(client, parts)
+    here = f"/desk/accounts/{invoice.account_id}/invoices/{invoice.number}/payment"
+    at_desk(client, HUGO).get(here)
+    book(client, here, "100.00", "preview")
+    book(client, here, "100.00", "book", 303)
+    client.get(upload(client, camt(Line(10_000, invoice.payment_reference))))
+    assert f"Invoice {invoice.number} is paid already. A transfer of the same amount" in text(
+        client
+    )
+
+
+@pytest.mark.parametrize("between", ["", " and "])
+def test_references_of_several_invoices_choose_none_and_offer_both(
+    client: PortalClient, parts: Parts, between: str
+) -> None:
+    one, other = opened(client, parts), opened(client, parts, 7_000)
+    words = f"{one.payment_reference}{between}{other.payment_reference}"
+    client.get(upload(at_desk(client, HUGO), camt(Line(10_000, text=words))))
+    assert "Its references name several invoices" in text(client)
+    assert client.page is not None
+    offered = [each.get("value", "") for each in client.page.all("input", type="radio")]
+    assert {value.split(":")[2] for value in offered if value.startswith("invoice:")} == {
+        one.number, other.number,
+    }  # fmt: skip
+    assert not [value for value in fields(client).values() if value.startswith("invoice:")]
 
 
 def upload_of(client: PortalClient) -> str:

@@ -42,7 +42,7 @@ def test_I2_it_stands_among_the_invoices_below_zero(client: PortalClient, note: 
         assert PAGE in client.page.links()
         assert f"{PAGE}.pdf" in client.page.links()
         assert f"{NOTE}" in text
-        assert "-€121.00" in text
+        assert "−€121.00" in text
     assert NOTE not in text_of(client, "/invoices?year=2025")
 
 

@@ -57,6 +57,26 @@ def preview(client: PortalClient, content: str | bytes, status: int = 200) -> di
     return client.page.fields()
 
 
+def test_an_export_comes_back_as_the_same_people_however_they_were_invited(
+    admin: PortalClient,
+) -> None:
+    admin.get("/members/invite")
+    invited = {"name": "Jan", "role": "member", "locale": "nl"}
+    admin.post("/members/invite", invited | {"email": "Jan@xn--mller-kva.example"})
+    admin.get("/members/invite")
+    admin.post("/members/invite", invited | {"email": "jan@müller.example"}, 422)
+    assert "invited already" in text(admin)
+    rows = export(admin)
+    assert [row["email"] for row in rows if row["name"] == "Jan"] == ["jan@müller.example"]
+    admin.get("/members/import")
+    file = StringIO()
+    writer = csv.DictWriter(file, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    preview(admin, file.getvalue())
+    assert "There is nothing to import." in text(admin)
+
+
 def test_the_export_has_everyone_and_the_columns_of_the_import(admin: PortalClient) -> None:
     answer = admin.browser.get("/members/export.csv")
     assert answer.mimetype == "text/csv"

@@ -18,6 +18,7 @@ from portal.models import Entitlement, Order, OutboxMessage, Quote
 from portal.parts import Parts
 from portal.payments.demo_gateway import DemoGateway, Fault
 from portal.services.entitlements import acknowledge_entitlement
+from portal.web.orders.declines import decline_sentence
 from tests.conftest import NOW
 from tests.support.buying import (
     ATELIER,
@@ -269,3 +270,22 @@ def test_the_mail_about_a_payment_that_failed_behind_ones_back(
     assert mail.recipient == LOTTE
     client.get(buyer.order_url)
     assert "There is not enough money" in buyer.text
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("amount_too_small", "The amount is too small to be charged to a card or bank account."),
+        ("amount_not_exact", "Our payment provider cannot charge exactly this amount."),
+        ("sepa_limit", "One SEPA debit can be at most €10,000."),
+        ("sepa_currency", "A SEPA debit is in euros."),
+        ("method_incompatible", "This payment method does not fit the amount."),
+    ],
+)
+def test_an_amount_that_the_provider_refuses_is_not_the_banks_doing(
+    app: Flask, code: str, says: str
+) -> None:
+    with app.test_request_context("/"):
+        told = decline_sentence({"code": code})
+    assert says in told
+    assert "gave no reason" not in told

@@ -45,6 +45,7 @@ from tests.support.dunning import (
     unpaid_renewal,
     work,
 )
+from tests.support.transfers import transferred
 
 pytestmark = pytest.mark.usefixtures("agreeing_books")
 
@@ -383,3 +384,20 @@ def test_a_new_method_is_begun_from_here_and_comes_back_here(
     client.get("/billing/owed")
     answer = client.post("/billing/owed/method")
     assert answer.headers["Location"].startswith("/billing/payment-method/setups/")
+
+
+def test_M5_what_is_too_little_to_be_charged_asks_for_nothing(
+    client: PortalClient, app: Flask, parts: Parts, unpaid: Invoice, books: Session
+) -> None:
+    """A part came by transfer, and 0.30 is left: nobody can collect it."""
+    with app.app_context():
+        transferred(parts, unpaid, unpaid.gross_minor - 30)
+    client.sign_in(LOTTE)
+    client.get("/billing/owed")
+    shown = text(client)
+    assert "The smallest amount that can be charged is €0.50, so this one stays open." in shown
+    assert client.page is not None
+    assert not client.page.all("form", action=f"/invoices/{unpaid.number}/pay")
+    assert "Access ends" not in shown
+    assert "Overdue" not in shown
+    assert case_of(books, unpaid).status == "recovered"

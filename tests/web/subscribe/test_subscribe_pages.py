@@ -98,6 +98,23 @@ def test_what_cannot_be_understood_is_said_at_its_field_and_kept(
     assert row_counts(books) == before
 
 
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"interval": "x"}, "Kies een van de factureringsperioden."),
+        ({"interval": "", "quantity": "x"}, "Kies een van de factureringsperioden."),
+        ({"plan": "gone"}, ""),
+    ],
+)
+def test_what_comes_back_after_the_language_was_switched_may_be_anything(
+    buyer: WebPurchase, changed: dict[str, str], sentence: str
+) -> None:
+    fields = typed(buyer, **changed)
+    buyer.client.follow(buyer.client.post("/languages/nl?next=/subscribe/sign", fields))
+    assert sentence in buyer.text
+    assert buyer.page.fields("buy")["quantity"] == fields["quantity"], "what was typed is kept"
+
+
 def test_a_subscription_is_started_without_javascript(buyer: WebPurchase, books: Session) -> None:
     answer = buyer.client.post("/subscribe/sign", typed(buyer, quantity="5"))
     buyer.quote_url = answer.headers["Location"]

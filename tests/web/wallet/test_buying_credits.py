@@ -22,6 +22,7 @@ from portal.models import (
     Quote,
 )
 from portal.parts import Parts
+from portal.payments.smallest_charge import _SMALLEST
 from tests.conftest import NOW
 from tests.support.buying import (
     AMELIA,
@@ -315,3 +316,19 @@ def test_M5_nothing_is_bought_while_access_is_suspended(
     assert new_orders(books) == []
     # Switching automatic top-up off stays possible.
     assert buyer.post("/wallet/auto-top-up/off").headers["Location"] == "/wallet"
+
+
+def test_Q2_a_pack_that_is_too_small_to_be_charged_says_so_and_is_not_ordered(
+    buyer: PortalClient, books: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = open_form(buyer)
+    monkeypatch.setitem(_SMALLEST, "EUR", 10_000_000)
+    buyer.post("/wallet/buy", form, status=422)
+    assert buyer.page is not None
+    sentence = "The smallest amount that can be paid this way is €100,000.00."
+    assert sentence in buyer.page.text()
+    assert buyer.page.fields()["pack"] == "medium"
+    assert new_orders(books) == []
+    buyer.get("/wallet/buy?pack=medium")
+    assert sentence in buyer.page.text(), "also before anybody presses the button"
+    assert buyer.page.all("button", value="pay") == []

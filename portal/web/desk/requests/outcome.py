@@ -26,6 +26,7 @@ from portal.queries.holders import HeldBy, list_subscription_held
 from portal.queries.prices import get_price_book
 from portal.queries.requests import ChangeRequestRow, ToHandle
 from portal.queries.subscriptions import list_subscription_states
+from portal.web.changes.views import MovedLine, moved_lines
 
 __all__ = ["Outcome", "outcome_of"]
 
@@ -34,7 +35,7 @@ __all__ = ["Outcome", "outcome_of"]
 class Outcome:
     """The renewal without and with what is asked; `losing` give their licence back then.
 
-    `problem` is why it cannot be confirmed as it was asked, and the rest is empty then.
+    `moved` waits for another renewal with it (C2). `problem` is why it cannot be confirmed as it was asked, and the rest is empty then.
     """
 
     problem: DomainError | None
@@ -46,6 +47,7 @@ class Outcome:
     losing: tuple[HeldBy, ...] = ()
     period: Period | None = None
     late: tuple[LateCredit, ...] = ()
+    moved: tuple[MovedLine, ...] = ()
 
     @property
     def credited(self) -> Money | None:
@@ -54,7 +56,7 @@ class Outcome:
 
 
 def outcome_of(
-    connection: Connection, found: ToHandle, account: DeskAccount, catalogue: Catalogue
+    connection: Connection, found: ToHandle, account: DeskAccount, catalogue: Catalogue, locale: str
 ) -> Outcome | None:
     """What confirming it would do, by the plan that then does it; None where that is no way."""
     row, active_admins = found.request, found.active_admins
@@ -66,7 +68,7 @@ def outcome_of(
     if state is None:
         return Outcome(DomainError("item_unknown"))
     try:
-        outcome = _planned(connection, row, kind, state, active_admins, account, catalogue)
+        outcome = _planned(connection, row, kind, state, active_admins, account, catalogue, locale)
     except DomainError as error:
         return Outcome(error)
     if kind is not RequestKind.FEWER_SEATS:
@@ -79,7 +81,7 @@ def outcome_of(
 
 def _planned(
     connection: Connection, row: ChangeRequestRow, kind: RequestKind, state: SubscriptionState,
-    active_admins: int, account: DeskAccount, catalogue: Catalogue,
+    active_admins: int, account: DeskAccount, catalogue: Catalogue, locale: str,
 ) -> Outcome:  # fmt: skip
     notice = catalogue.policy.change_notice_days
     if kind is RequestKind.FEWER_SEATS:
@@ -97,7 +99,8 @@ def _planned(
         planned = plan_plan_change(state, row.target, book, row.sent_on, notice)
     else:
         planned = plan_period_change(state, Interval(row.target), book, row.sent_on, notice)
-    return _outcome(planned, planned.key, account, catalogue)
+    outcome = _outcome(planned, planned.key, account, catalogue)
+    return replace(outcome, moved=moved_lines(state, planned, catalogue, locale))
 
 
 def _outcome(

@@ -43,7 +43,7 @@ from portal.web.desk.requests.outcome import outcome_of
 from portal.web.desk.serving import acting_staff, desk_account, served_by, staff_id
 from portal.web.forms import PortalForm
 from portal.web.locale import speech
-from portal.web.messages import error_sentence
+from portal.web.messages import error_sentence, problem_sentence
 from portal.web.pages import respond, see_other
 from portal.web.requests.views import request_view, request_views
 from portal.web.signed_in import parts, read_connection, stop_reading
@@ -204,7 +204,7 @@ def _show(
     row = found.request
     story = get_story(connection, request_id)
     kind, reached = RequestKind(row.kind), RequestStatus(row.status)
-    outcome = outcome_of(connection, found, account, catalogue)
+    outcome = outcome_of(connection, found, account, catalogue, speech().locale)
     return respond(
         "desk/requests/show.html",
         None,
@@ -216,13 +216,20 @@ def _show(
         timeline_entries=plan_timeline(kind, reached, story.steps),
         said=story.said,
         outcome=outcome,
-        outcome_problem=error_sentence(outcome.problem) if outcome and outcome.problem else None,
+        outcome_problem=_sentence(outcome.problem) if outcome and outcome.problem else None,
         open_to={step.value for step in RequestStep if can_take(kind, reached, step)},
         is_mine=row.handled_by_id == staff_id(),
         reply_form=reply_form or ReplyForm(formdata=None),
         decline_form=decline_form or DeclineForm(formdata=None),
-        problem=error_sentence(problem) if problem is not None else None,
+        problem=_sentence(problem) if problem is not None else None,
         vendor=catalogue.vendor,
         now=parts().clock.now(),
         notice_days=catalogue.policy.change_notice_days,
     )
+
+
+def _sentence(error: DomainError) -> str:
+    """Why it is refused; a cancellation is undone by the customer, so nobody here is told to (C3)."""
+    if error.code == "subscription_ends":
+        return problem_sentence("cancelled_by_customer", error.data)
+    return error_sentence(error)

@@ -96,7 +96,8 @@ def _proposed(
 ) -> EntryView:
     named = known[match.invoice_id] if match.invoice_id is not None else None
     options: list[Option | None] = []
-    for found in [named] if named else [known[key] for key in match.suggestions]:
+    payable = row.entry.amount.minor > 0
+    for found in [named] if named and payable else [known[key] for key in match.suggestions]:
         key = found.invoice.invoice_id
         options.append(option_for(found, left[key], row, chosen=match.is_certain))
     if named is not None:
@@ -167,8 +168,13 @@ def _sentence(match: Match, named: Candidate | None, still_open: Money) -> str:
                 "The reference is that of invoice %(number)s, of which only %(open)s is open.",
                 number=number, open=_money(still_open),
             )  # fmt: skip
+        case MatchKind.RETURNED:
+            return _returned(match, number)
+        case MatchKind.REPEATED:
+            return _typed(match, number)
         case MatchKind.PAID:
-            return _("Invoice %(number)s is paid already.", number=number)
+            paid = _("Invoice %(number)s is paid already.", number=number)
+            return f"{paid} {_typed(match, number)}".strip()
         case MatchKind.VOID:
             return _(
                 "Invoice %(number)s was credited or closed: nothing is to be paid.", number=number
@@ -177,9 +183,34 @@ def _sentence(match: Match, named: Candidate | None, still_open: Money) -> str:
             return _(
                 "Invoice %(number)s is in another currency, so this cannot pay it.", number=number
             )
+        case MatchKind.SUGGESTED if match.names_several:
+            return _("Its references name several invoices: compare before you choose.")
         case MatchKind.SUGGESTED:
             return _("No reference fits. It may be for one of these: compare before you choose.")
     return _("No invoice fits.")
+
+
+def _returned(match: Match, number: str) -> str:
+    if match.entry.amount.minor > 0:
+        return _("A transfer that had left came back. Find the customer whose money it is.")
+    if number:
+        return _(
+            "The bank took a transfer for invoice %(number)s back. If it was booked, take the booking back; then set the entry aside.",
+            number=number,
+        )
+    return _(
+        "The bank took a transfer back. If it was booked, take the booking back; then set the entry aside."
+    )
+
+
+def _typed(match: Match, number: str) -> str:
+    """That the money was probably booked by hand before its entry came; '' where it was not."""
+    if match.typed_on is None:
+        return ""
+    return _(
+        "A transfer of the same amount that arrived on %(day)s was booked by hand for invoice %(number)s. If this is the same transfer, set the entry aside.",
+        day=formats.format_day(match.typed_on, speech().locale), number=number,
+    )  # fmt: skip
 
 
 def _effect(plan: TransferPlan) -> str:

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from portal import formats
+from portal.domain.money import Money
 from portal.queries.desk_tasks import TaskRow
 from portal.web.desk.support.views import package_name
 from portal.web.locale import speech
@@ -73,6 +74,11 @@ KINDS: dict[str, _Words] = {
         _l("Invoice %(invoice)s could not be collected: the customer has no payment method."),
         _l("Ask the customer to add one, or to change to bank transfer."),
     ),
+    "amount_not_chargeable": _Words(
+        _l("Amount cannot be charged"),
+        _l("What is left of invoice %(invoice)s is too little to be charged, or the payment provider refuses the amount. The invoice stays open."),
+        _l("Credit the rest, or book a transfer. The customer gets no reminders and keeps access."),
+    ),
     "debit_failed": _Words(
         _l("Direct debit failed"),
         _l("The direct debit for invoice %(invoice)s failed after the licences were given."),
@@ -82,6 +88,11 @@ KINDS: dict[str, _Words] = {
         _l("Payment taken back"),
         _l("The bank took the payment of invoice %(invoice)s back."),
         _l("It is never charged again unasked. Talk to the customer about paying it."),
+    ),
+    "refunded_and_reversed": _Words(
+        _l("Refunded, and taken back as well"),
+        _l("The bank took the payment of invoice %(invoice)s back, though %(amount)s of it had been refunded."),
+        _l("The customer has this amount twice. Ask for it back."),
     ),
     "payment_disputed": _Words(
         _l("Payment disputed"),
@@ -127,6 +138,11 @@ KINDS: dict[str, _Words] = {
         _l("A part of order %(order)s could not be given: what it was to be added to has ended."),
         _l("Agree with the customer what to do, and credit what was paid too much. Once this is done, so is the order."),
     ),
+    "granted_otherwise": _Words(
+        _l("Granted, though priced for something else"),
+        _l("Order %(order)s was granted, but the plan or the number of licences had changed since it was priced."),
+        _l("Compare what was invoiced with what there is now, and invoice or credit the difference."),
+    ),
     "granted_after_renewal": _Words(
         _l("Paid after the renewal"),
         _l("Order %(order)s was paid when the period it was priced for was over."),
@@ -151,6 +167,11 @@ KINDS: dict[str, _Words] = {
         _l("Automatic top-up stopped"),
         _l("The payment provider refused an automatic top-up because of its settings."),
         _l("Check the settings of the payment provider."),
+    ),
+    "payments_refused": _Words(
+        _l("Payments refused"),
+        _l("The payment provider refuses the portal itself (%(code)s), and due invoices are not collected."),
+        _l("Check the keys and settings of the payment provider. Customers are told nothing, and the portal collects by itself once they are right."),
     ),
     "top_up_stuck": _Words(
         _l("Automatic top-up stuck"),
@@ -212,6 +233,9 @@ def _view(row: TaskRow) -> TaskView:
     for key in ("credits", "licences"):
         if isinstance(details.get(key), int):
             said[key] = formats.format_integer(details[key], speech().locale)
+    if isinstance(details.get("amount_minor"), int) and "currency" in details:
+        owed = Money(details["amount_minor"], details["currency"])
+        said["amount"] = formats.format_money(owed, speech().locale)
     said["package"] = package_name(str(details.get("package", "")))
     return TaskView(
         row=row,
