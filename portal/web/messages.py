@@ -315,7 +315,7 @@ UNSEEN = frozenset({
     "catalogue_in_use", "import_currency", "staff_exists", "time_zone_unknown",
     "terms_invoice_open", "terms_order_open", "terms_payment_open", "terms_request_open",
     "terms_top_up",
-    "request_unknown", "staff_unknown",
+    "request_unknown", "staff_last_operator", "staff_other_role", "staff_unknown",
     "debit_amount", "debit_key", "debit_key_reused", "usage_unknown", "trial_bought",
     "trial_not_longer", "trial_past", "trial_too_long", "trial_unknown",
     # What another customer has is answered as absent: 404.
