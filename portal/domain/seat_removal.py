@@ -104,8 +104,9 @@ def plan_seat_removal(
     """`remove` seats fewer of an item, and who loses a licence by it.
 
     `held` are the licences of the whole subscription. `chosen` are the members who shall give
-    theirs back; with None whoever was chosen before stays so. `credited` as `plan_reduction`. DomainError as `plan_reduction`, and
-    `admins_must_consent` (S7); Rejected, field `free`, as `plan_other_choice`.
+    theirs back; with None whoever was chosen before stays so. `credited` is that of
+    `plan_reduction`. DomainError as `plan_reduction`, and `admins_must_consent` (S7); Rejected,
+    field `free`, as `plan_other_choice`.
     """
 
     def reduced(present: SubscriptionState, free: Collection[int] = ()) -> PlannedChange:

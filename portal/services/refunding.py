@@ -42,14 +42,12 @@ from portal.payments.gateway import (
     RefundRequest,
     RefundStatus,
 )
-from portal.services.audit import Actor
 from portal.services.locks import lock_account
 from portal.services.outbox import enqueue_job, open_desk_task
 from portal.services.refund_outcomes import refund_failed, refund_made
 
 __all__ = ["find_refund", "give_back", "list_unsettled_refunds", "make_refund", "settle_refund"]
 
-_GATEWAY = Actor("gateway", "")
 _NOT_FINAL = SETTINGS_REFUSALS | {"idempotency_mismatch"}
 """Refusals that do not say what became of an earlier call, or that end with the settings."""
 _KEY_IS_KEPT = timedelta(hours=20)

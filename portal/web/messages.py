@@ -342,11 +342,14 @@ def error_sentence(error: DomainError) -> str:
     return problem_sentence(error.code, error.data)
 
 
-def smallest_sentence(gross: Money) -> str | None:
-    """Why an order of `gross` cannot be paid automatically, said before it is placed; None if it can."""
-    if not is_too_small(gross):
+def smallest_sentence(amount: Money, code: str = "amount_too_small") -> str | None:
+    """Why so little cannot be charged, in the words of `code`; None if it can.
+
+    As it is, those of an order that is not placed yet.
+    """
+    if not is_too_small(amount):
         return None
-    return problem_sentence("amount_too_small", {"smallest": smallest_charge(gross.currency)})
+    return problem_sentence(code, {"smallest": smallest_charge(amount.currency)})
 
 
 def _spoken(value: object) -> object:

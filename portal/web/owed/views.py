@@ -10,9 +10,8 @@ from flask_babel import gettext as _
 
 from portal.domain.catalogue import Catalogue
 from portal.domain.labels import label_of
-from portal.payments.smallest_charge import is_too_small, smallest_charge
 from portal.queries.owed import OwedInvoice
-from portal.web.messages import problem_sentence
+from portal.web.messages import smallest_sentence
 from portal.web.orders.declines import decline_sentence
 
 __all__ = ["OwedCard", "owed_cards"]
@@ -35,7 +34,7 @@ class OwedCard:
     late: bool
     is_waiting: bool
     needs_other_method: bool
-    too_small: str = ""
+    too_small: str | None = None
 
 
 def owed_cards(
@@ -50,27 +49,20 @@ def owed_cards(
     """The cards of the page, in the order of `invoices`."""
     cards = []
     for one in invoices:
-        too_small = "" if by_transfer else _too_small(one)
+        too_small = None if by_transfer else smallest_sentence(one.owed, "invoice_too_small")
         cards.append(
             OwedCard(
                 one,
                 product=_product(one, catalogue, locale),
                 why=_why(one, has_method),
                 retry_on=_retry_on(one, catalogue.policy.dunning.retry_days, has_method),
-                late=one.due_on < today and not too_small,
-                is_waiting=one.status == "pending" or one.is_checked or bool(too_small),
+                late=one.due_on < today and too_small is None,
+                is_waiting=one.status == "pending" or one.is_checked or too_small is not None,
                 needs_other_method=_is_refused_for_good(one),
                 too_small=too_small,
             )
         )
     return cards
-
-
-def _too_small(one: OwedInvoice) -> str:
-    if not is_too_small(one.owed):
-        return ""
-    smallest = smallest_charge(one.owed.currency)
-    return problem_sentence("invoice_too_small", {"smallest": smallest})
 
 
 def _product(one: OwedInvoice, catalogue: Catalogue, locale: str) -> str:
